@@ -1,1 +1,32 @@
-//! Placeholder.
+//! What the kernel's IPVS table should hold, and the operations that make it so. Pure: no clock,
+//! no socket, no file.
+//!
+//! ```text
+//! definitions ─┐
+//! health ──────┼─> wanted ──┐
+//! standing ────┘            ├─> plan ─> steps (operation + reason)
+//! the kernel's table ───────┘
+//! ```
+//!
+//! [`Engine`] holds these together: inputs and `now` go in by [`Engine::handle`], what the shell
+//! has to do comes out of [`Engine::poll_output`], until it returns `None`.
+//!
+//! Three rules follow from the design:
+//! - The weight in the kernel is derived from definitions and health; it is never read back as a
+//!   wish of somebody.
+//! - The table that stands at start is adopted: a real server that is in it stays in until its
+//!   checks say otherwise.
+//! - A service that lvsd did not create and that no file defines is left alone.
+
+mod diff;
+mod engine;
+mod plan;
+mod standing;
+mod view;
+mod wanted;
+
+pub use engine::{Engine, Event, Input, Output, Settings};
+pub use plan::{Cause, Ownership, Reason, Step, plan};
+pub use standing::{Standing, StandingDestination, StandingService};
+pub use view::{ServerState, ServerView, ServiceView, View};
+pub use wanted::{Health, HealthBook, Placement, Verdict, Wanted, WantedServer, WantedService};

@@ -82,6 +82,30 @@ pub enum Forward {
     Bypass,
 }
 
+/// The word that the configuration uses: `dr`, `nat`, `tunnel`, with the encapsulation of a tunnel.
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Masquerade => f.write_str("nat"),
+            Self::Local => f.write_str("local"),
+            Self::DirectRoute => f.write_str("dr"),
+            Self::Bypass => f.write_str("bypass"),
+            Self::Tunnel(tunnel) => {
+                match tunnel.kind {
+                    TunnelKind::Ipip => f.write_str("tunnel ipip")?,
+                    TunnelKind::Gre => f.write_str("tunnel gre")?,
+                    TunnelKind::Gue { port } => write!(f, "tunnel gue port {port}")?,
+                }
+                f.write_str(match tunnel.checksum {
+                    TunnelChecksum::None => "",
+                    TunnelChecksum::Checksum => " csum",
+                    TunnelChecksum::RemoteOffload => " remcsum",
+                })
+            }
+        }
+    }
+}
+
 /// Encapsulation of a tunnelled destination; `ipvsadm --tun-type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tunnel {

@@ -127,6 +127,37 @@ impl fmt::Display for ServiceKey {
     }
 }
 
+/// The text is no service key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no service: write it as `tcp 192.0.2.10:80`, `fwmark 7` or `fwmark 8 IPv6`")]
+pub struct InvalidKey(String);
+
+/// Reads what `Display` writes.
+impl FromStr for ServiceKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        let invalid = || InvalidKey(text.to_owned());
+        let words: Vec<&str> = text.split(' ').collect();
+        let protocol = match words.as_slice() {
+            ["fwmark", mark, family @ ..] => {
+                let mark = mark.parse().ok().filter(|&mark| mark != 0).ok_or_else(invalid)?;
+                let family = match family {
+                    [] => Family::Inet,
+                    ["IPv6"] => Family::Inet6,
+                    _ => return Err(invalid()),
+                };
+                return Ok(Self::Fwmark { mark, family });
+            }
+            ["tcp", _] => Protocol::Tcp,
+            ["udp", _] => Protocol::Udp,
+            ["sctp", _] => Protocol::Sctp,
+            _ => return Err(invalid()),
+        };
+        words[1].parse().map(|address| Self::address(protocol, address)).map_err(|_| invalid())
+    }
+}
+
 /// Name of a scheduler, such as `wlc`: 1 to 15 bytes without NUL (`IP_VS_SCHEDNAME_MAXLEN`).
 ///
 /// Any name is passed to the kernel, which loads the module `ip_vs_NAME`; so schedulers that this
@@ -216,6 +247,22 @@ impl BitOrAssign for ServiceFlags {
     }
 }
 
+/// The flags' neutral names: `ops,flag-1`; `none` without any.
+impl fmt::Display for ServiceFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (Self::ONE_PACKET, "ops"),
+            (Self::SCHED_1, "flag-1"),
+            (Self::SCHED_2, "flag-2"),
+            (Self::SCHED_3, "flag-3"),
+        ];
+        let set: Vec<&str> =
+            names.iter().filter(|(flag, _)| self.contains(*flag)).map(|(_, name)| *name).collect();
+        f.write_str(if set.is_empty() { "none" } else { "" })?;
+        f.write_str(&set.join(","))
+    }
+}
+
 /// Session persistence; `ipvsadm -p TIMEOUT -M MASK`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Persistence {
@@ -248,4 +295,32 @@ pub struct ServiceEntry {
     pub service: Service,
     /// Its counters and rates.
     pub stats: Stats,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_what_it_writes() {
+        for text in [
+            "tcp 192.0.2.10:80",
+            "udp [2001:db8::10]:53",
+            "sctp 192.0.2.11:9999",
+            "fwmark 7",
+            "fwmark 8 IPv6",
+        ] {
+            assert_eq!(text.parse::<ServiceKey>().unwrap().to_string(), text);
+        }
+        for text in ["", "tcp", "tcp 192.0.2.10", "icmp 192.0.2.10:1", "fwmark 0", "fwmark 7 IPv4"]
+        {
+            assert_eq!(text.parse::<ServiceKey>(), Err(InvalidKey(text.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_have_names() {
+        assert_eq!(ServiceFlags::NONE.to_string(), "none");
+        assert_eq!((ServiceFlags::SCHED_2 | ServiceFlags::ONE_PACKET).to_string(), "ops,flag-2");
+    }
 }

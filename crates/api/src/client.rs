@@ -1,0 +1,114 @@
+//! The client of the control socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::document::{Planning, Problem, Status};
+
+/// lvsd answers from memory; a longer silence means that it hangs.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why lvsd could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nobody listens on the socket.
+    #[error("no lvsd listens on {}: {source} (is it running? `--socket` names another socket)", path.display())]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The socket's mode keeps this user out.
+    #[error("{} may not be opened: it takes root or a member of the socket's group", path.display())]
+    Forbidden {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// lvsd answered with an error.
+    #[error("lvsd: {0}")]
+    Refused(String),
+    /// The exchange failed.
+    #[error("asking lvsd on {} for {what}: {source}", path.display())]
+    Exchange {
+        /// The socket.
+        path: PathBuf,
+        /// The document asked for.
+        what: &'static str,
+        /// What went wrong.
+        source: reqwest::Error,
+    },
+}
+
+/// Asks the lvsd behind one control socket.
+#[derive(Debug)]
+pub struct Client {
+    path: PathBuf,
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// A client of the lvsd that listens on `path`.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`] and [`Error::Forbidden`], found by connecting once.
+    pub fn connect(path: &Path) -> Result<Self, Error> {
+        let path = path.to_owned();
+        if let Err(source) = std::os::unix::net::UnixStream::connect(&path) {
+            return Err(match source.kind() {
+                io::ErrorKind::PermissionDenied => Error::Forbidden { path },
+                _ => Error::NotRunning { path, source },
+            });
+        }
+        let http = reqwest::Client::builder()
+            .unix_socket(path.as_path())
+            .timeout(TIMEOUT)
+            .tls_backend_preconfigured(no_tls())
+            .build()
+            .map_err(|source| Error::Exchange { path: path.clone(), what: "a client", source })?;
+        Ok(Self { path, http })
+    }
+
+    /// The director's view.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn status(&self) -> Result<Status, Error> {
+        self.get(crate::STATUS).await
+    }
+
+    /// What planning needs.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn planning(&self) -> Result<Planning, Error> {
+        self.get(crate::PLANNING).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, Error> {
+        let exchange = |source| Error::Exchange { path: self.path.clone(), what, source };
+        let response =
+            self.http.get(format!("http://lvsd{what}")).send().await.map_err(exchange)?;
+        if !response.status().is_success() {
+            let status = response.status();
+            let problem = response.json::<Problem>().await;
+            return Err(Error::Refused(
+                problem.map_or_else(|_| format!("{what}: {status}"), |p| p.error),
+            ));
+        }
+        response.json().await.map_err(exchange)
+    }
+}
+
+/// reqwest panics without a TLS backend even where no TLS is spoken; this one trusts nobody.
+fn no_tls() -> rustls::ClientConfig {
+    rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("ring supports rustls' default protocol versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth()
+}

@@ -1,0 +1,232 @@
+//! What lvsd tells its operator.
+
+use serde::{Deserialize, Serialize};
+
+/// A moment, as an operator wants it: how long ago, and by the wall clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// Seconds ago, by the monotonic clock.
+    pub seconds_ago: u64,
+    /// Wall clock time, RFC 3339, UTC. For display only: the wall clock may have been set since.
+    pub at: String,
+}
+
+/// The director's view: `GET /v1/status`, `lvsctl status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Name of the director.
+    pub router_id: String,
+    /// The daemon itself.
+    pub daemon: DaemonStatus,
+    /// Why the kernel's table cannot be read, if it cannot.
+    pub ipvs_error: Option<String>,
+    /// Defined services, by protocol and address.
+    pub virtual_servers: Vec<VirtualServerStatus>,
+    /// Services in the kernel that no file defines; lvsd leaves them alone.
+    pub unmanaged: Vec<UnmanagedService>,
+    /// Operations that the kernel refused the last time; they are tried again.
+    pub failing: Vec<FailingOperation>,
+    /// VRRP instances, by name.
+    pub vrrp_instances: Vec<VrrpStatus>,
+}
+
+/// The daemon itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonStatus {
+    /// Version of lvsd.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// When it started.
+    pub started: Since,
+    /// The configuration file.
+    pub config_file: String,
+    /// The last reload, if there was one.
+    pub last_reload: Option<ReloadStatus>,
+}
+
+/// What became of a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadStatus {
+    /// When.
+    pub when: Since,
+    /// Why the file was refused, if it was: the definitions before it are still in force.
+    pub error: Option<String>,
+}
+
+/// A defined service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualServerStatus {
+    /// Name in the configuration.
+    pub name: String,
+    /// The service: `tcp 192.0.2.10:80`, `fwmark 7`.
+    pub service: String,
+    /// The defined scheduler.
+    pub scheduler: String,
+    /// Whether the kernel has the service.
+    pub in_kernel: bool,
+    /// Its real servers, by address.
+    pub real_servers: Vec<RealServerStatus>,
+}
+
+/// State of a real server or of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckState {
+    /// Not known yet.
+    Unknown,
+    /// All checks pass.
+    Up,
+    /// A check has failed.
+    Down,
+}
+
+/// A real server of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealServerStatus {
+    /// Address and port.
+    pub address: String,
+    /// `dr`, `nat`, `tunnel ...`.
+    pub forward: String,
+    /// What its checks say together.
+    pub state: CheckState,
+    /// Whether it belongs in the table now.
+    pub in_service: bool,
+    /// Since when it has been so.
+    pub since: Option<Since>,
+    /// Why, in words.
+    pub why: String,
+    /// The weight that the definitions give it.
+    pub configured_weight: u32,
+    /// Its weight in the kernel; `None` while it is out of the table.
+    pub kernel_weight: Option<u32>,
+    /// Active connections in the kernel.
+    pub active_connections: u32,
+    /// Inactive connections in the kernel.
+    pub inactive_connections: u32,
+}
+
+/// A service in the kernel that no file defines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnmanagedService {
+    /// The service.
+    pub service: String,
+    /// Its scheduler.
+    pub scheduler: String,
+    /// Its destinations.
+    pub destinations: Vec<UnmanagedDestination>,
+}
+
+/// A destination of an unmanaged service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnmanagedDestination {
+    /// Address and port.
+    pub address: String,
+    /// `dr`, `nat`, `tunnel ...`.
+    pub forward: String,
+    /// Its weight.
+    pub weight: u32,
+}
+
+/// An operation that the kernel refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailingOperation {
+    /// The operation and its object.
+    pub operation: String,
+    /// What the kernel said.
+    pub error: String,
+}
+
+/// One VRRP instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VrrpStatus {
+    /// Name in the configuration.
+    pub name: String,
+    /// `initialize`, `backup`, `master`, `fault`.
+    pub state: String,
+    /// Since when.
+    pub since: Option<Since>,
+    /// Why, in words.
+    pub why: String,
+    /// Interface of the adverts.
+    pub interface: String,
+    /// Virtual router identifier.
+    pub virtual_router_id: u8,
+    /// Own priority.
+    pub priority: u8,
+    /// Source address of the master's adverts; this director's own while it is master.
+    pub master_address: Option<String>,
+    /// Priority of the master.
+    pub master_priority: Option<u8>,
+    /// The virtual addresses.
+    pub addresses: Vec<VirtualAddressStatus>,
+    /// Packets and events, by name.
+    pub counters: Vec<Counter>,
+}
+
+/// A virtual address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualAddressStatus {
+    /// Address with prefix.
+    pub address: String,
+    /// Interface that it is added to.
+    pub interface: String,
+    /// Whether this director holds it.
+    pub held: bool,
+}
+
+/// A counter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counter {
+    /// What is counted.
+    pub name: String,
+    /// How often.
+    pub value: u64,
+}
+
+/// What planning needs of the daemon: `GET /v1/planning`, `lvsctl plan`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planning {
+    /// Services that lvsd may remove.
+    pub owned: Vec<String>,
+    /// What each monitor last found.
+    pub health: Vec<CheckHealth>,
+}
+
+/// What one monitor last found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckHealth {
+    /// The monitor.
+    pub monitor: checkers::Monitor,
+    /// Its state.
+    pub state: CheckState,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// Answer to a request that could not be served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What went wrong.
+    pub error: String,
+}
+
+impl From<checkers::State> for CheckState {
+    fn from(state: checkers::State) -> Self {
+        match state {
+            checkers::State::Unknown => Self::Unknown,
+            checkers::State::Up => Self::Up,
+            checkers::State::Down => Self::Down,
+        }
+    }
+}
+
+impl From<CheckState> for checkers::State {
+    fn from(state: CheckState) -> Self {
+        match state {
+            CheckState::Unknown => Self::Unknown,
+            CheckState::Up => Self::Up,
+            CheckState::Down => Self::Down,
+        }
+    }
+}

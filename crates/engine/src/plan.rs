@@ -1,0 +1,247 @@
+//! The operations that turn the standing table into the wanted one, each with its reason.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use ipvs::{Destination, Forward, Operation, Persistence, Service, ServiceKey};
+
+use crate::diff::{Change, diff};
+use crate::standing::{Standing, StandingDestination, StandingService};
+use crate::wanted::{Placement, Wanted, WantedServer, WantedService};
+
+/// What made the plan necessary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// lvsd started.
+    Start,
+    /// The definitions changed.
+    Definitions,
+    /// A real server's health changed.
+    Health,
+    /// The kernel's table differs from what lvsd left there.
+    Drift,
+    /// An operation failed before and is tried again.
+    Retry,
+    /// lvsd stops.
+    Stop,
+}
+
+/// Why an operation is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What made it necessary.
+    pub cause: Cause,
+    /// The particulars, in words.
+    pub words: String,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause {
+            Cause::Drift => write!(f, "changed by another program: {}", self.words),
+            Cause::Retry => write!(f, "tried again after: {}", self.words),
+            Cause::Start | Cause::Definitions | Cause::Health | Cause::Stop => {
+                f.write_str(&self.words)
+            }
+        }
+    }
+}
+
+/// One operation of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub operation: Operation,
+    /// Why.
+    pub reason: Reason,
+    /// Connections that the destination, or the whole removed service, had at the last dump.
+    pub connections: u64,
+}
+
+/// What lvsd may remove.
+#[derive(Debug, Clone, Copy)]
+pub struct Ownership<'a> {
+    /// Services that lvsd created or that its files have defined.
+    pub owned: &'a BTreeSet<ServiceKey>,
+    /// Whether services of others are removed too (`unmanaged = "remove"`).
+    pub remove_unmanaged: bool,
+}
+
+/// The operations that turn `standing` into `wanted`; empty when nothing differs.
+///
+/// Everything is added and changed before anything is removed, so that a service that has a
+/// server before and after has one in between.
+pub fn plan(
+    standing: &Standing,
+    wanted: &Wanted,
+    ownership: Ownership<'_>,
+    cause: Cause,
+) -> Vec<Step> {
+    let mut steps = Steps { cause, first: Vec::new(), last: Vec::new() };
+    for (key, change) in diff(&standing.services, &wanted.services) {
+        match change {
+            Change::Missing(wanted) => steps.new_service(wanted),
+            Change::Extra(standing) => steps.extra_service(key, standing, ownership),
+            Change::Both(standing, wanted) => steps.both_services(standing, wanted),
+        }
+    }
+    steps.first.append(&mut steps.last);
+    steps.first
+}
+
+struct Steps {
+    cause: Cause,
+    first: Vec<Step>,
+    last: Vec<Step>,
+}
+
+impl Steps {
+    fn step(&self, operation: Operation, connections: u64, words: String) -> Step {
+        Step { operation, reason: Reason { cause: self.cause, words }, connections }
+    }
+
+    fn new_service(&mut self, wanted: &WantedService) {
+        let words = match self.cause {
+            Cause::Drift => "the service was removed".to_owned(),
+            _ => format!("virtual server {} is defined", wanted.name),
+        };
+        let step = self.step(Operation::NewService(wanted.service.clone()), 0, words);
+        self.first.push(step);
+        for server in wanted.servers.values() {
+            self.missing_server(&wanted.service.key, server);
+        }
+    }
+
+    fn extra_service(
+        &mut self,
+        key: &ServiceKey,
+        standing: &StandingService,
+        ownership: Ownership<'_>,
+    ) {
+        let words = match (self.cause, ownership.owned.contains(key)) {
+            (Cause::Stop, true) => "lvsd stops and on_stop = \"remove\"",
+            (Cause::Stop, false) => return,
+            (_, true) => "no longer defined",
+            (_, false) if ownership.remove_unmanaged => "not defined and unmanaged = \"remove\"",
+            (_, false) => return,
+        };
+        let connections = standing.destinations.values().map(|d| d.connections).sum();
+        let step = self.step(Operation::DelService(*key), connections, words.to_owned());
+        self.last.push(step);
+    }
+
+    fn both_services(&mut self, standing: &StandingService, wanted: &WantedService) {
+        if let Some(words) = service_difference(&standing.service, &wanted.service) {
+            let step = self.step(Operation::SetService(wanted.service.clone()), 0, words);
+            self.first.push(step);
+        }
+        let service = &wanted.service.key;
+        for (key, change) in diff(&standing.destinations, &wanted.servers) {
+            match change {
+                Change::Missing(server) => self.missing_server(service, server),
+                Change::Extra(found) => {
+                    let words = match self.cause {
+                        Cause::Drift => "the destination was added, no file defines it",
+                        _ => "no longer defined",
+                    };
+                    let operation = Operation::DelDestination(*service, *key);
+                    let step = self.step(operation, found.connections, words.to_owned());
+                    self.last.push(step);
+                }
+                Change::Both(found, server) => self.both_servers(service, found, server),
+            }
+        }
+    }
+
+    fn missing_server(&mut self, service: &ServiceKey, server: &WantedServer) {
+        if server.verdict.placement == Placement::Out {
+            return;
+        }
+        let words = match self.cause {
+            Cause::Drift => "the destination was removed".to_owned(),
+            _ => server.verdict.why.clone(),
+        };
+        let step = self.step(Operation::NewDestination(*service, server.destination), 0, words);
+        self.first.push(step);
+    }
+
+    fn both_servers(
+        &mut self,
+        service: &ServiceKey,
+        found: &StandingDestination,
+        server: &WantedServer,
+    ) {
+        if server.verdict.placement == Placement::Out {
+            let words = match self.cause {
+                Cause::Drift => format!("the destination was added: {}", server.verdict.why),
+                _ => server.verdict.why.clone(),
+            };
+            let operation = Operation::DelDestination(*service, found.destination.key);
+            let step = self.step(operation, found.connections, words);
+            self.last.push(step);
+        } else if let Some(words) = destination_difference(&found.destination, &server.destination)
+        {
+            let operation = Operation::SetDestination(*service, server.destination);
+            let step = self.step(operation, found.connections, words);
+            self.first.push(step);
+        }
+    }
+}
+
+/// What differs between a standing and a wanted service, in words; `None` if nothing does.
+fn service_difference(standing: &Service, wanted: &Service) -> Option<String> {
+    let mut words = Vec::new();
+    if standing.scheduler != wanted.scheduler {
+        words.push(format!("scheduler {} -> {}", standing.scheduler, wanted.scheduler));
+    }
+    if standing.flags != wanted.flags {
+        words.push(format!("flags {} -> {}", standing.flags, wanted.flags));
+    }
+    if standing.persistence != wanted.persistence {
+        words.push(format!(
+            "persistence {} -> {}",
+            persistence_words(standing.persistence),
+            persistence_words(wanted.persistence)
+        ));
+    }
+    if standing.persistence_engine != wanted.persistence_engine {
+        let name = |pe: &Option<ipvs::Scheduler>| {
+            pe.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
+        };
+        words.push(format!(
+            "persistence engine {} -> {}",
+            name(&standing.persistence_engine),
+            name(&wanted.persistence_engine)
+        ));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn persistence_words(persistence: Option<Persistence>) -> String {
+    persistence.map_or_else(|| "none".to_owned(), |p| format!("{} s /{}", p.timeout, p.prefix))
+}
+
+/// What differs between a standing and a wanted destination, in words; `None` if nothing does.
+fn destination_difference(standing: &Destination, wanted: &Destination) -> Option<String> {
+    let mut words = Vec::new();
+    if standing.weight != wanted.weight {
+        words.push(format!("weight {} -> {}", standing.weight, wanted.weight));
+    }
+    // The kernel reports `Local` whatever was asked for when the address is the director's own.
+    if standing.forward != wanted.forward && standing.forward != Forward::Local {
+        words.push(format!("forward {} -> {}", standing.forward, wanted.forward));
+    }
+    if standing.upper_threshold != wanted.upper_threshold {
+        words.push(format!(
+            "upper threshold {} -> {}",
+            standing.upper_threshold, wanted.upper_threshold
+        ));
+    }
+    if standing.lower_threshold != wanted.lower_threshold {
+        words.push(format!(
+            "lower threshold {} -> {}",
+            standing.lower_threshold, wanted.lower_threshold
+        ));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}

@@ -1,0 +1,98 @@
+//! What an operator sees: definitions, health and the kernel's table side by side.
+
+use std::time::Instant;
+
+use checkers::State;
+use ipvs::{Destination, DestinationEntry, ServiceEntry, ServiceKey, Table, TableService};
+
+use crate::engine::Engine;
+use crate::wanted::Placement;
+
+/// The director's view of its table.
+#[derive(Debug)]
+pub struct View {
+    /// Defined services, by key.
+    pub services: Vec<ServiceView>,
+    /// Services in the kernel that no file defines.
+    pub unmanaged: Vec<TableService>,
+    /// Operations that failed the last time, with the error.
+    pub failing: Vec<(String, String)>,
+}
+
+/// A defined service.
+#[derive(Debug)]
+pub struct ServiceView {
+    /// Name of its virtual server.
+    pub name: String,
+    /// The service.
+    pub key: ServiceKey,
+    /// The kernel's entry; `None` while the kernel refuses it.
+    pub kernel: Option<ServiceEntry>,
+    /// The wanted scheduler's name.
+    pub scheduler: String,
+    /// Its real servers.
+    pub servers: Vec<ServerView>,
+}
+
+/// A defined real server.
+#[derive(Debug)]
+pub struct ServerView {
+    /// Its definition.
+    pub destination: Destination,
+    /// Up, down, or not known yet.
+    pub state: ServerState,
+    /// Since when.
+    pub since: Option<Instant>,
+    /// Why, in words.
+    pub why: String,
+    /// The kernel's entry; `None` while it is out of the table.
+    pub kernel: Option<DestinationEntry>,
+}
+
+/// State of a real server and whether it belongs in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerState {
+    /// What its checks say together.
+    pub state: State,
+    /// In the table or out.
+    pub placement: Placement,
+}
+
+impl Engine {
+    /// What an operator sees, given the kernel's table of now.
+    pub fn view(&self, table: &Table) -> View {
+        let by_key = table.by_key();
+        let wanted = self.wanted();
+        let unmanaged =
+            table.services.iter().filter(|s| !wanted.services.contains_key(&s.entry.service.key));
+        let unmanaged = unmanaged.cloned().collect();
+        let services = wanted.services.into_iter().map(|(key, service)| {
+            let kernel = by_key.get(&key).copied();
+            let servers = service.servers.into_iter().map(|(server_key, server)| {
+                let placed = self.placed.get(&(key, server_key));
+                ServerView {
+                    destination: server.destination,
+                    state: ServerState {
+                        state: server.verdict.state,
+                        placement: server.verdict.placement,
+                    },
+                    since: placed.map(|p| p.since),
+                    why: server.verdict.why,
+                    kernel: kernel.and_then(|k| k.destination(&server_key)).cloned(),
+                }
+            });
+            ServiceView {
+                servers: servers.collect(),
+                name: service.name,
+                key,
+                kernel: kernel.map(|k| k.entry.clone()),
+                scheduler: service.service.scheduler.to_string(),
+            }
+        });
+        View {
+            services: services.collect(),
+            unmanaged,
+            failing: self.failing.iter().map(|(o, e)| (o.clone(), e.clone())).collect(),
+        }
+    }
+}

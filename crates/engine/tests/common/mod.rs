@@ -1,0 +1,209 @@
+//! Short ways to write definitions and tables.
+#![allow(dead_code, reason = "each test binary uses its share")]
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
+use config::{RealServer, VirtualServer};
+use engine::{Engine, Health, Input, Output, Settings, Step};
+use ipvs::{
+    Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
+    ServiceFlags, ServiceKey, Stats, Table, TableService, Weight,
+};
+
+/// `tcp 192.0.2.10:80` and the like.
+pub(crate) fn key(text: &str) -> ServiceKey {
+    text.parse().unwrap()
+}
+
+/// A direct-routing destination.
+pub(crate) fn destination(address: &str, weight: u32) -> Destination {
+    Destination {
+        key: DestinationKey::new(address.parse().unwrap()),
+        forward: Forward::DirectRoute,
+        weight: Weight::new(weight).unwrap(),
+        upper_threshold: 0,
+        lower_threshold: 0,
+    }
+}
+
+/// A real server without checks.
+pub(crate) fn unchecked(address: &str, weight: u32) -> RealServer {
+    RealServer { destination: destination(address, weight), checks: Vec::new() }
+}
+
+/// A real server with one check.
+pub(crate) fn checked(address: &str, weight: u32) -> RealServer {
+    RealServer { destination: destination(address, weight), checks: vec![tcp_check()] }
+}
+
+pub(crate) fn tcp_check() -> Check {
+    Check { kind: Kind::Tcp(TcpCheck::default()), timing: Timing::default() }
+}
+
+/// The monitor of `checked(address, _)`.
+pub(crate) fn monitor(address: &str) -> Monitor {
+    Monitor { target: address.parse().unwrap(), check: tcp_check() }
+}
+
+/// A virtual server with the scheduler wlc and no flags.
+pub(crate) fn virtual_server(
+    name: &str,
+    service: &str,
+    real_servers: Vec<RealServer>,
+) -> VirtualServer {
+    VirtualServer {
+        name: name.to_owned(),
+        keys: vec![key(service)],
+        scheduler: "wlc".parse().unwrap(),
+        flags: ServiceFlags::NONE,
+        persistence: None,
+        persistence_engine: None,
+        real_servers,
+    }
+}
+
+/// A kernel's table.
+pub(crate) fn table(services: &[(&str, &str, &[Destination])]) -> Table {
+    let services = services.iter().map(|(service, scheduler, destinations)| TableService {
+        entry: ServiceEntry {
+            service: Service {
+                key: key(service),
+                scheduler: scheduler.parse().unwrap(),
+                flags: ServiceFlags::NONE,
+                persistence: None,
+                persistence_engine: None,
+            },
+            stats: Stats::default(),
+        },
+        destinations: destinations
+            .iter()
+            .map(|&destination| DestinationEntry {
+                destination,
+                active_connections: 2,
+                inactive_connections: 3,
+                persistent_connections: 0,
+                stats: Stats::default(),
+            })
+            .collect(),
+    });
+    Table { services: services.collect() }
+}
+
+/// The operations with their reasons, one line each.
+pub(crate) fn lines(steps: &[Step]) -> Vec<String> {
+    steps
+        .iter()
+        .map(|step| {
+            let settings = match &step.operation {
+                Operation::NewService(s) | Operation::SetService(s) => format!(" {}", s.scheduler),
+                Operation::NewDestination(_, d) | Operation::SetDestination(_, d) => {
+                    format!(" {} {}", d.forward, d.weight)
+                }
+                _ => String::new(),
+            };
+            format!("{}{settings}: {}", step.operation, step.reason)
+        })
+        .collect()
+}
+
+/// An engine with a table in place of the kernel and a clock that the test moves.
+pub(crate) struct Bench {
+    pub(crate) engine: Engine,
+    pub(crate) now: Instant,
+    /// What was applied since it was last taken.
+    pub(crate) steps: Vec<Step>,
+    /// The last set that was to be saved.
+    pub(crate) saved: Option<BTreeSet<ServiceKey>>,
+    /// What is watched.
+    pub(crate) watched: Vec<(Monitor, checkers::Start)>,
+    /// How often the table was read.
+    pub(crate) reads: usize,
+    /// The answer to the next reads.
+    pub(crate) table: Table,
+    /// Operations whose text contains this fail.
+    pub(crate) refuse: Option<&'static str>,
+}
+
+impl Bench {
+    pub(crate) fn new(virtual_servers: Vec<VirtualServer>, table: Table) -> Self {
+        Self::with_owned(virtual_servers, table, BTreeSet::new())
+    }
+
+    pub(crate) fn with_owned(
+        virtual_servers: Vec<VirtualServer>,
+        table: Table,
+        owned: BTreeSet<ServiceKey>,
+    ) -> Self {
+        let now = Instant::now();
+        let engine = Engine::new(virtual_servers, Settings::default(), owned, now);
+        let mut bench = Self {
+            engine,
+            now,
+            steps: Vec::new(),
+            saved: None,
+            watched: Vec::new(),
+            reads: 0,
+            table,
+            refuse: None,
+        };
+        bench.timeout();
+        bench
+    }
+
+    /// Lets time pass and does what is due.
+    pub(crate) fn after(&mut self, duration: Duration) {
+        self.now += duration;
+        self.timeout();
+    }
+
+    fn timeout(&mut self) {
+        self.engine.handle_timeout(self.now);
+        self.drain();
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
+        self.engine.handle(input, self.now);
+        self.drain();
+    }
+
+    pub(crate) fn health(&mut self, address: &str, state: State, why: &str) {
+        let health = Health { state, since: self.now, why: why.to_owned() };
+        self.input(Input::Health(Box::new(monitor(address)), health));
+    }
+
+    pub(crate) fn define(&mut self, virtual_servers: Vec<VirtualServer>) {
+        self.input(Input::Define(virtual_servers, Settings::default()));
+    }
+
+    /// What was done since the last call.
+    pub(crate) fn lines(&mut self) -> Vec<String> {
+        lines(&std::mem::take(&mut self.steps))
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::ReadTable => {
+                    self.reads += 1;
+                    let table = self.table.clone();
+                    self.engine.handle(Input::Table(Ok(table)), self.now);
+                }
+                Output::Apply(steps) => {
+                    let results = steps.into_iter().map(|step| {
+                        self.steps.push(step.clone());
+                        let refused =
+                            self.refuse.is_some_and(|r| step.operation.to_string().contains(r));
+                        (step, if refused { Err("refused".to_owned()) } else { Ok(()) })
+                    });
+                    let results = results.collect();
+                    self.engine.handle(Input::Applied(results), self.now);
+                }
+                Output::Watch(monitors) => self.watched = monitors,
+                Output::SaveOwned(owned) => self.saved = Some(owned),
+                Output::Event(_) => {}
+            }
+        }
+    }
+}

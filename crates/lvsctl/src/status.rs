@@ -1,0 +1,162 @@
+//! `lvsctl status`: the director's view.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use api::{
+    CheckState, RealServerStatus, Since, Status, UnmanagedService, VirtualServerStatus, VrrpStatus,
+};
+
+use crate::columns::columns;
+
+pub(crate) fn run(socket: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let client = api::Client::connect(socket)?;
+    let status = crate::ask(client.status())??;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print!("{}", text(&status));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The two largest units: `3h 12m`, `45s`.
+fn ago(since: &Since) -> String {
+    let text = humantime::format_duration(Duration::from_secs(since.seconds_ago)).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+fn text(status: &Status) -> String {
+    let daemon = &status.daemon;
+    let mut text = format!(
+        "{}: lvsd {}, up {}, {}\n",
+        status.router_id,
+        daemon.version,
+        ago(&daemon.started),
+        daemon.config_file
+    );
+    if let Some(reload) = &daemon.last_reload {
+        match &reload.error {
+            None => text.push_str(&format!("reloaded {} ago\n", ago(&reload.when))),
+            Some(error) => text.push_str(&format!(
+                "reload refused {} ago; the definitions before it are in force:\n{}\n",
+                ago(&reload.when),
+                indented(error)
+            )),
+        }
+    }
+    if let Some(error) = &status.ipvs_error {
+        text.push_str(&format!("the kernel's table cannot be read: {error}\n"));
+    }
+    if !status.failing.is_empty() {
+        text.push_str("\nThe kernel refused these operations; they are tried again:\n");
+        for failing in &status.failing {
+            text.push_str(&format!("  {}\n", failing.error));
+        }
+    }
+    if !status.vrrp_instances.is_empty() {
+        text.push_str("\nVRRP\n");
+        text.push_str(&vrrp(&status.vrrp_instances));
+    }
+    for server in &status.virtual_servers {
+        text.push('\n');
+        text.push_str(&virtual_server(server));
+    }
+    if !status.unmanaged.is_empty() {
+        text.push_str("\nUnmanaged: in the kernel, in no file, left alone\n");
+        text.push_str(&unmanaged(&status.unmanaged));
+    }
+    text
+}
+
+fn indented(lines: &str) -> String {
+    lines.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
+}
+
+fn vrrp(instances: &[VrrpStatus]) -> String {
+    let mut rows =
+        vec![row(["INSTANCE", "STATE", "SINCE", "PRIORITY", "MASTER", "ADDRESSES", "WHY"])];
+    for instance in instances {
+        let master = match (&instance.master_address, instance.master_priority) {
+            (Some(address), Some(priority)) => format!("{address} ({priority})"),
+            (Some(address), None) => address.clone(),
+            (None, _) => "-".to_owned(),
+        };
+        let addresses: Vec<String> = instance
+            .addresses
+            .iter()
+            .map(|a| format!("{} {}", a.address, if a.held { "here" } else { "not here" }))
+            .collect();
+        rows.push(vec![
+            instance.name.clone(),
+            instance.state.to_uppercase(),
+            instance.since.as_ref().map_or_else(|| "-".to_owned(), ago),
+            instance.priority.to_string(),
+            master,
+            addresses.join(", "),
+            instance.why.clone(),
+        ]);
+    }
+    columns(2, &rows)
+}
+
+fn virtual_server(server: &VirtualServerStatus) -> String {
+    let up = server.real_servers.iter().filter(|s| s.in_service).count();
+    let mut text = format!(
+        "{}  {}  {}  {up} of {} in service{}\n",
+        server.name,
+        server.service,
+        server.scheduler,
+        server.real_servers.len(),
+        if server.in_kernel { "" } else { "  NOT IN THE KERNEL" },
+    );
+    let mut rows = vec![row(["SERVER", "STATE", "WEIGHT", "ACTIVE", "INACTIVE", "SINCE", "WHY"])];
+    rows.extend(server.real_servers.iter().map(real_server));
+    text.push_str(&columns(2, &rows));
+    text
+}
+
+fn real_server(server: &RealServerStatus) -> Vec<String> {
+    let state = match (server.state, server.in_service) {
+        (CheckState::Up, _) => "up",
+        (CheckState::Down, _) => "DOWN",
+        (CheckState::Unknown, true) => "adopted",
+        (CheckState::Unknown, false) => "waiting",
+    };
+    let (weight, active, inactive) = match server.kernel_weight {
+        Some(weight) => (
+            weight.to_string(),
+            server.active_connections.to_string(),
+            server.inactive_connections.to_string(),
+        ),
+        None => ("-".to_owned(), "-".to_owned(), "-".to_owned()),
+    };
+    vec![
+        server.address.clone(),
+        state.to_owned(),
+        weight,
+        active,
+        inactive,
+        server.since.as_ref().map_or_else(|| "-".to_owned(), ago),
+        server.why.clone(),
+    ]
+}
+
+fn unmanaged(services: &[UnmanagedService]) -> String {
+    let mut rows = Vec::new();
+    for service in services {
+        rows.push(vec![service.service.clone(), service.scheduler.clone()]);
+        for d in &service.destinations {
+            rows.push(vec![
+                format!("-> {}", d.address),
+                format!("{} weight {}", d.forward, d.weight),
+            ]);
+        }
+    }
+    columns(2, &rows)
+}

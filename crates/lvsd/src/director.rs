@@ -1,0 +1,177 @@
+//! The one thread that writes the kernel's table.
+//!
+//! Check results, reloads and questions come in over one channel; the engine decides; this thread
+//! carries its outputs out, one after the other.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::Context;
+use checkers::Monitor;
+use config::VirtualServer;
+use engine::{Engine, Event, Health, HealthBook, Input, Output, Settings, Step, View};
+use ipvs::{Client, Kernel, ServiceKey, Table};
+use tokio::sync::oneshot;
+
+use crate::owned::OwnedFile;
+
+/// What the director is told and asked.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A monitor changed its state.
+    Health(Box<Monitor>, Health),
+    /// New definitions.
+    Define(Vec<VirtualServer>, Settings),
+    /// What does an operator see?
+    View(oneshot::Sender<Sight>),
+    /// What does planning need?
+    Planning(oneshot::Sender<(BTreeSet<ServiceKey>, HealthBook)>),
+    /// Stop, and answer when the table is as it is to be left.
+    Stop(oneshot::Sender<()>),
+}
+
+/// What an operator sees.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    pub(crate) view: View,
+    pub(crate) ipvs_error: Option<String>,
+}
+
+/// The director's channel.
+pub(crate) type Director = mpsc::Sender<Message>;
+
+/// Everything that the thread owns.
+pub(crate) struct Parts {
+    pub(crate) engine: Engine,
+    /// `None` where the kernel has no IPVS and nothing needed it so far.
+    pub(crate) client: Option<Client>,
+    pub(crate) checkers: checkers::runner::Handle,
+    pub(crate) owned: OwnedFile,
+}
+
+/// Starts the thread. It ends after [`Message::Stop`].
+pub(crate) fn spawn(
+    parts: Parts,
+    messages: mpsc::Receiver<Message>,
+) -> anyhow::Result<thread::JoinHandle<()>> {
+    thread::Builder::new()
+        .name("director".to_owned())
+        .spawn(move || parts.run(&messages))
+        .context("starting the director's thread")
+}
+
+impl Parts {
+    fn run(mut self, messages: &mpsc::Receiver<Message>) {
+        loop {
+            let now = Instant::now();
+            self.engine.handle_timeout(now);
+            self.drain();
+            let wait = self.engine.poll_timeout().saturating_duration_since(Instant::now());
+            match messages.recv_timeout(wait) {
+                Ok(Message::Stop(done)) => {
+                    self.input(Input::Stop);
+                    // Nobody waits for the answer only when lvsd is going down anyway.
+                    let _ = done.send(());
+                    return;
+                }
+                Ok(message) => self.message(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        match message {
+            Message::Health(monitor, health) => self.input(Input::Health(monitor, health)),
+            Message::Define(servers, settings) => self.input(Input::Define(servers, settings)),
+            // Who asked may have gone away since; then nobody misses the answer.
+            Message::View(answer) => {
+                let _ = answer.send(self.sight());
+            }
+            Message::Planning(answer) => {
+                let _ = answer.send(self.engine.planning());
+            }
+            Message::Stop(_) => unreachable!("the loop takes it"),
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        self.engine.handle(input, Instant::now());
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::ReadTable => {
+                    let table = self.read_table();
+                    self.engine.handle(Input::Table(table), Instant::now());
+                }
+                Output::Apply(steps) => {
+                    let results = self.apply(steps);
+                    self.engine.handle(Input::Applied(results), Instant::now());
+                }
+                Output::Watch(monitors) => self.checkers.set(monitors),
+                Output::SaveOwned(owned) => {
+                    if let Err(error) = self.owned.save(&owned) {
+                        tracing::warn!(
+                            "{error:#}; after a restart lvsd would not know which services are its own"
+                        );
+                    }
+                }
+                Output::Event(event) => log(&event),
+            }
+        }
+    }
+
+    fn read_table(&mut self) -> Result<Table, String> {
+        if self.client.is_none() {
+            if !self.engine.has_definitions() {
+                return Ok(Table::default());
+            }
+            self.client = Some(Client::open().map_err(|error| error.to_string())?);
+        }
+        match &mut self.client {
+            Some(client) => client.table().map_err(|error| error.to_string()),
+            None => Ok(Table::default()),
+        }
+    }
+
+    fn apply(&mut self, steps: Vec<Step>) -> Vec<(Step, Result<(), String>)> {
+        let Some(client) = &mut self.client else {
+            let error = || Err("the kernel's IPVS is not open".to_owned());
+            return steps.into_iter().map(|step| (step, error())).collect();
+        };
+        let operations: Vec<_> = steps.iter().map(|step| step.operation.clone()).collect();
+        let results = client.execute(&operations);
+        steps
+            .into_iter()
+            .zip(results)
+            .map(|(step, result)| (step, result.map_err(|error| error.to_string())))
+            .collect()
+    }
+
+    fn sight(&mut self) -> Sight {
+        let (table, ipvs_error) = match self.read_table() {
+            Ok(table) => (table, None),
+            Err(error) => (Table::default(), Some(error)),
+        };
+        Sight { view: self.engine.view(&table), ipvs_error }
+    }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Adopted { managed, unmanaged } => tracing::info!(
+            "adopted the standing table: {managed} defined services, {unmanaged} unmanaged"
+        ),
+        Event::Done(Step { operation, reason, .. }) => tracing::info!("{operation}: {reason}"),
+        Event::Failed(Step { reason, .. }, error) => {
+            tracing::error!("{error} (wanted because: {reason}); it is tried again");
+        }
+        Event::Unreadable(error) => tracing::error!("{error}; it is tried again"),
+    }
+}

@@ -1,0 +1,143 @@
+//! The documents of the control socket, gathered from the parts of the daemon.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use anyhow::Context;
+use api::{
+    CheckHealth, DaemonStatus, FailingOperation, Planning, RealServerStatus, ReloadStatus, Status,
+    UnmanagedDestination, UnmanagedService, VirtualServerStatus,
+};
+use engine::{Placement, ServerView, ServiceView};
+use ipvs::TableService;
+use tokio::sync::oneshot;
+
+use crate::clock::since;
+use crate::director::{Director, Message, Sight};
+
+/// Answers the operator's questions.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    pub(crate) director: Director,
+    pub(crate) vrrp: Option<vrrp::shell::StatusReader>,
+    pub(crate) router_id: String,
+    pub(crate) config_file: PathBuf,
+    pub(crate) started: Instant,
+    pub(crate) last_reload: Mutex<Option<Reload>>,
+}
+
+/// The last reload.
+#[derive(Debug, Clone)]
+pub(crate) struct Reload {
+    pub(crate) at: Instant,
+    pub(crate) error: Option<String>,
+}
+
+impl Reporter {
+    /// Notes what became of a reload.
+    pub(crate) fn reloaded(&self, error: Option<String>) {
+        *self.last_reload() = Some(Reload { at: Instant::now(), error });
+    }
+
+    fn last_reload(&self) -> MutexGuard<'_, Option<Reload>> {
+        // The value is replaced whole, so a panic elsewhere cannot have left half of one.
+        self.last_reload.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Message,
+    ) -> anyhow::Result<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.director.send(question(sender)).ok().context("lvsd is stopping")?;
+        receiver.await.context("lvsd is stopping")
+    }
+
+    /// `GET /v1/status`.
+    pub(crate) async fn status(&self) -> anyhow::Result<Status> {
+        let Sight { view, ipvs_error } = self.ask(Message::View).await?;
+        let last_reload = self
+            .last_reload()
+            .clone()
+            .map(|reload| ReloadStatus { when: since(reload.at), error: reload.error });
+        let vrrp = self.vrrp.as_ref().map(vrrp::shell::StatusReader::read).unwrap_or_default();
+        Ok(Status {
+            router_id: self.router_id.clone(),
+            daemon: DaemonStatus {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                started: since(self.started),
+                config_file: self.config_file.display().to_string(),
+                last_reload,
+            },
+            ipvs_error,
+            virtual_servers: view.services.into_iter().map(virtual_server).collect(),
+            unmanaged: view.unmanaged.iter().map(unmanaged).collect(),
+            failing: view
+                .failing
+                .into_iter()
+                .map(|(operation, error)| FailingOperation { operation, error })
+                .collect(),
+            vrrp_instances: vrrp.iter().map(vrrp_instance).collect(),
+        })
+    }
+
+    /// `GET /v1/planning`.
+    pub(crate) async fn planning(&self) -> anyhow::Result<Planning> {
+        let (owned, health) = self.ask(Message::Planning).await?;
+        Ok(Planning {
+            owned: owned.iter().map(ToString::to_string).collect(),
+            health: health
+                .into_iter()
+                .map(|(monitor, health)| CheckHealth {
+                    monitor,
+                    state: health.state.into(),
+                    why: health.why,
+                })
+                .collect(),
+        })
+    }
+}
+
+fn virtual_server(service: ServiceView) -> VirtualServerStatus {
+    VirtualServerStatus {
+        name: service.name,
+        service: service.key.to_string(),
+        scheduler: service.scheduler,
+        in_kernel: service.kernel.is_some(),
+        real_servers: service.servers.into_iter().map(real_server).collect(),
+    }
+}
+
+fn real_server(server: ServerView) -> RealServerStatus {
+    let kernel = server.kernel.as_ref();
+    RealServerStatus {
+        address: server.destination.key.to_string(),
+        forward: server.destination.forward.to_string(),
+        state: server.state.state.into(),
+        in_service: server.state.placement == Placement::In,
+        since: server.since.map(since),
+        why: server.why,
+        configured_weight: server.destination.weight.get(),
+        kernel_weight: kernel.map(|k| k.destination.weight.get()),
+        active_connections: kernel.map_or(0, |k| k.active_connections),
+        inactive_connections: kernel.map_or(0, |k| k.inactive_connections),
+    }
+}
+
+fn unmanaged(service: &TableService) -> UnmanagedService {
+    UnmanagedService {
+        service: service.entry.service.key.to_string(),
+        scheduler: service.entry.service.scheduler.to_string(),
+        destinations: service
+            .destinations
+            .iter()
+            .map(|d| UnmanagedDestination {
+                address: d.destination.key.to_string(),
+                forward: d.destination.forward.to_string(),
+                weight: d.destination.weight.get(),
+            })
+            .collect(),
+    }
+}
