@@ -1,5 +1,6 @@
 //! Short ways to write definitions and tables.
 #![allow(dead_code, reason = "each test binary uses its share")]
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -136,7 +137,7 @@ impl Bench {
         table: Table,
         owned: BTreeSet<ServiceKey>,
     ) -> Self {
-        let now = Instant::now();
+        let now = start();
         let engine = Engine::new(virtual_servers, Settings::default(), owned, now);
         let mut bench = Self {
             engine,
@@ -206,4 +207,9 @@ impl Bench {
             }
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the first moment of a clock that the test moves")]
+fn start() -> Instant {
+    Instant::now()
 }

@@ -1,0 +1,387 @@
+//! The engine against a kernel in memory that refuses what the real one refuses: random
+//! definitions, health, drift and injected errors, from a seed.
+//!
+//! `LVS_SIM_SEEDS` sets how many seeds run (default 300), `LVS_SIM_SEED` runs one alone.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+#![expect(clippy::disallowed_methods, reason = "a test chooses its clock and reads its size")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
+use config::{RealServer, VirtualServer};
+use engine::{Engine, Health, Input, Output, Settings};
+use ipvs::{
+    Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
+    ServiceFlags, ServiceKey, Stats, Table, TableService, Weight,
+};
+
+const STEPS: u32 = 60;
+const FOREIGN: &str = "tcp 203.0.113.1:22";
+
+/// A small generator, so that a seed means the same run everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+type Settled = BTreeMap<DestinationKey, Destination>;
+
+/// The kernel's side: services with their destinations.
+#[derive(Default)]
+struct FakeKernel {
+    services: BTreeMap<ServiceKey, (Service, Settled)>,
+    refuse_next: u64,
+}
+
+impl FakeKernel {
+    fn execute(&mut self, operation: &Operation) -> Result<(), String> {
+        if self.refuse_next > 0 {
+            self.refuse_next -= 1;
+            return Err("ENOMEM".to_owned());
+        }
+        let exists = || "EEXIST".to_owned();
+        let absent = || "ENOENT".to_owned();
+        match operation {
+            Operation::NewService(s) => {
+                if self.services.contains_key(&s.key) {
+                    return Err(exists());
+                }
+                self.services.insert(s.key, (s.clone(), BTreeMap::new()));
+            }
+            Operation::SetService(s) => {
+                self.services.get_mut(&s.key).ok_or_else(absent)?.0 = s.clone();
+            }
+            Operation::DelService(key) => {
+                self.services.remove(key).ok_or_else(absent)?;
+            }
+            Operation::NewDestination(key, d) => {
+                let service = self.services.get_mut(key).ok_or_else(absent)?;
+                if service.1.insert(d.key, *d).is_some() {
+                    return Err(exists());
+                }
+            }
+            Operation::SetDestination(key, d) => {
+                let service = self.services.get_mut(key).ok_or_else(absent)?;
+                *service.1.get_mut(&d.key).ok_or_else(absent)? = *d;
+            }
+            Operation::DelDestination(key, d) => {
+                let service = self.services.get_mut(key).ok_or_else(absent)?;
+                service.1.remove(d).ok_or_else(absent)?;
+            }
+            other => return Err(format!("the engine never does {other}")),
+        }
+        Ok(())
+    }
+
+    fn table(&self) -> Table {
+        let services = self.services.values().map(|(service, destinations)| TableService {
+            entry: ServiceEntry { service: service.clone(), stats: Stats::default() },
+            destinations: destinations
+                .values()
+                .map(|&destination| DestinationEntry {
+                    destination,
+                    active_connections: 0,
+                    inactive_connections: 0,
+                    persistent_connections: 0,
+                    stats: Stats::default(),
+                })
+                .collect(),
+        });
+        Table { services: services.collect() }
+    }
+
+    fn members(&self, key: &ServiceKey) -> usize {
+        self.services.get(key).map_or(0, |(_, destinations)| destinations.len())
+    }
+}
+
+struct World {
+    random: Random,
+    engine: Engine,
+    kernel: FakeKernel,
+    now: Instant,
+    defined: Vec<VirtualServer>,
+    health: BTreeMap<Monitor, State>,
+    applied: usize,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let now = Instant::now();
+        let mut kernel = FakeKernel::default();
+        let foreign: ServiceKey = FOREIGN.parse().unwrap();
+        kernel.execute(&Operation::NewService(service(foreign, "rr"))).unwrap();
+        kernel.execute(&Operation::NewDestination(foreign, destination(1, 22, 4))).unwrap();
+        let defined = definitions(&mut random);
+        for virtual_server in &defined {
+            for key in &virtual_server.keys {
+                if random.chance(50) {
+                    continue;
+                }
+                kernel.execute(&Operation::NewService(service(*key, "sh"))).unwrap();
+                for server in &virtual_server.real_servers {
+                    if random.chance(50) {
+                        let operation = Operation::NewDestination(*key, server.destination);
+                        kernel.execute(&operation).unwrap();
+                    }
+                }
+            }
+        }
+        let engine = Engine::new(defined.clone(), Settings::default(), BTreeSet::new(), now);
+        Self { random, engine, kernel, now, defined, health: BTreeMap::new(), applied: 0 }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::ReadTable => {
+                    let table = if self.random.chance(3) {
+                        Err("interrupted".to_owned())
+                    } else {
+                        Ok(self.kernel.table())
+                    };
+                    self.engine.handle(Input::Table(table), self.now);
+                }
+                Output::Apply(steps) => {
+                    let before: BTreeMap<ServiceKey, usize> =
+                        self.kernel.services.keys().map(|k| (*k, self.kernel.members(k))).collect();
+                    let mut least = before.clone();
+                    let mut results = Vec::new();
+                    for step in steps {
+                        let result = self.kernel.execute(&step.operation);
+                        for (key, least) in &mut least {
+                            *least = (*least).min(self.kernel.members(key));
+                        }
+                        self.applied += 1;
+                        results.push((step, result));
+                    }
+                    if results.iter().all(|(_, result)| result.is_ok()) {
+                        for (key, least) in least {
+                            let after = self.kernel.members(&key);
+                            assert!(
+                                least > 0 || before[&key] == 0 || after == 0,
+                                "{key} was empty between {} and {after} destinations",
+                                before[&key]
+                            );
+                        }
+                    }
+                    self.engine.handle(Input::Applied(results), self.now);
+                }
+                Output::Watch(monitors) => {
+                    let watched: BTreeSet<Monitor> = monitors.into_iter().map(|m| m.0).collect();
+                    self.health.retain(|monitor, _| watched.contains(monitor));
+                    for monitor in watched {
+                        self.health.entry(monitor).or_insert(State::Unknown);
+                    }
+                }
+                Output::SaveOwned(_) | Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.engine.handle_timeout(self.now);
+        self.drain();
+    }
+
+    fn step(&mut self) {
+        match self.random.below(10) {
+            0 => {
+                self.defined = definitions(&mut self.random);
+                let define = Input::Define(self.defined.clone(), Settings::default());
+                self.engine.handle(define, self.now);
+            }
+            1 => self.drift(),
+            2 => self.kernel.refuse_next = self.random.below(4),
+            3 => {
+                let time = Duration::from_millis(self.random.below(12_000));
+                self.pass(time);
+            }
+            _ => {
+                let monitors: Vec<Monitor> = self.health.keys().cloned().collect();
+                if !monitors.is_empty() {
+                    let index = usize::try_from(self.random.next()).unwrap() % monitors.len();
+                    let monitor = monitors[index].clone();
+                    let state = if self.random.chance(50) { State::Up } else { State::Down };
+                    self.health.insert(monitor.clone(), state);
+                    let health = Health { state, since: self.now, why: "chance".to_owned() };
+                    self.engine.handle(Input::Health(Box::new(monitor), health), self.now);
+                }
+            }
+        }
+        self.drain();
+    }
+
+    /// What another program might do to lvsd's services.
+    fn drift(&mut self) {
+        let foreign: ServiceKey = FOREIGN.parse().unwrap();
+        let keys: Vec<ServiceKey> =
+            self.kernel.services.keys().copied().filter(|key| *key != foreign).collect();
+        for key in keys {
+            match self.random.below(4) {
+                0 => drop(self.kernel.services.remove(&key)),
+                1 => {
+                    let extra = destination(self.random.below(9), 80, 7);
+                    self.kernel.services.get_mut(&key).unwrap().1.insert(extra.key, extra);
+                }
+                2 => drop(self.kernel.services.get_mut(&key).unwrap().1.pop_first()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Trouble ends: every monitor has a verdict, time passes.
+    fn settle(&mut self) {
+        self.kernel.refuse_next = 0;
+        for (monitor, state) in self.health.clone() {
+            let state = if state == State::Unknown { State::Up } else { state };
+            self.health.insert(monitor.clone(), state);
+            let health = Health { state, since: self.now, why: "settled".to_owned() };
+            self.engine.handle(Input::Health(Box::new(monitor), health), self.now);
+            self.drain();
+        }
+        for _ in 0..10 {
+            self.pass(Duration::from_secs(11));
+        }
+    }
+
+    fn check_end(&mut self) {
+        let before = self.applied;
+        self.pass(Duration::from_secs(11));
+        self.pass(Duration::from_secs(11));
+        assert_eq!(self.applied, before, "the next plan is empty");
+
+        let foreign: ServiceKey = FOREIGN.parse().unwrap();
+        let mut expected: BTreeMap<ServiceKey, Settled> = BTreeMap::from([(
+            foreign,
+            BTreeMap::from([(destination(1, 22, 4).key, destination(1, 22, 4))]),
+        )]);
+        for virtual_server in &self.defined {
+            for key in &virtual_server.keys {
+                let servers = virtual_server.real_servers.iter().filter(|server| {
+                    server.checks.iter().all(|check| {
+                        let target = server.destination.key.socket_addr();
+                        let monitor = Monitor { target, check: check.clone() };
+                        self.health[&monitor] == State::Up
+                    })
+                });
+                let servers = servers.map(|s| (s.destination.key, s.destination)).collect();
+                expected.insert(*key, servers);
+            }
+        }
+        let found: BTreeMap<ServiceKey, Settled> =
+            self.kernel.services.iter().map(|(k, (_, d))| (*k, d.clone())).collect();
+        assert_eq!(found, expected);
+        let schedulers = self.kernel.services.iter().filter(|(key, _)| **key != foreign);
+        for (key, (service, _)) in schedulers {
+            let wanted = self.defined.iter().find(|v| v.keys.contains(key)).unwrap();
+            assert_eq!(service.scheduler, wanted.scheduler);
+        }
+    }
+}
+
+fn service(key: ServiceKey, scheduler: &str) -> Service {
+    Service {
+        key,
+        scheduler: scheduler.parse().unwrap(),
+        flags: ServiceFlags::NONE,
+        persistence: None,
+        persistence_engine: None,
+    }
+}
+
+fn destination(host: u64, port: u16, weight: u64) -> Destination {
+    Destination {
+        key: DestinationKey::new(format!("198.51.100.{host}:{port}").parse().unwrap()),
+        forward: Forward::DirectRoute,
+        weight: Weight::new(u32::try_from(weight).unwrap()).unwrap(),
+        upper_threshold: 0,
+        lower_threshold: 0,
+    }
+}
+
+fn definitions(random: &mut Random) -> Vec<VirtualServer> {
+    let mut defined = Vec::new();
+    for number in 0..3 {
+        if random.chance(30) {
+            continue;
+        }
+        let texts = [
+            vec!["tcp 192.0.2.10:80".to_owned()],
+            vec!["fwmark 7".to_owned(), "udp 192.0.2.10:80".to_owned()],
+            vec!["tcp 192.0.2.11:80".to_owned()],
+        ];
+        let mut real_servers = Vec::new();
+        for host in 1..=4 {
+            if random.chance(40) {
+                continue;
+            }
+            let checks = (0..random.below(3)).map(|fall| Check {
+                kind: Kind::Tcp(TcpCheck::default()),
+                timing: Timing { fall: u32::try_from(fall).unwrap() + 1, ..Timing::default() },
+            });
+            real_servers.push(RealServer {
+                checks: checks.collect(),
+                destination: destination(host, 80, 1 + random.below(3)),
+            });
+        }
+        let scheduler = ["wlc", "rr", "sh"][usize::try_from(random.below(3)).unwrap()];
+        defined.push(VirtualServer {
+            name: format!("v{number}"),
+            keys: texts[number].iter().map(|text| text.parse().unwrap()).collect(),
+            scheduler: scheduler.parse().unwrap(),
+            flags: ServiceFlags::NONE,
+            persistence: None,
+            persistence_engine: None,
+            real_servers,
+        });
+    }
+    defined
+}
+
+fn run(seed: u64) {
+    let mut world = World::new(seed);
+    world.pass(Duration::ZERO);
+    for _ in 0..STEPS {
+        world.step();
+    }
+    world.settle();
+    world.check_end();
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn every_history_ends_in_the_wanted_table() {
+    let seeds: Vec<u64> = match variable("LVS_SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..variable("LVS_SIM_SEEDS").unwrap_or(300)).collect(),
+    };
+    for seed in seeds {
+        if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
+            eprintln!("LVS_SIM_SEED={seed} fails");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
