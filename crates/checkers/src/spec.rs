@@ -1,12 +1,15 @@
 //! What is checked, how, and how often. Plain data that compares, so that the same check of the
 //! same server is one monitor, whoever asks for it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// One check of one real server. Equal monitors are the same monitor: they run once.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Monitor {
     /// The real server.
     pub target: SocketAddr,
@@ -15,7 +18,7 @@ pub struct Monitor {
 }
 
 /// A check: what is done, and the rules by which results become a verdict.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Check {
     /// What is done.
     pub kind: Kind,
@@ -24,7 +27,7 @@ pub struct Check {
 }
 
 /// Times and thresholds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timing {
     /// From the start of one run to the start of the next. keepalived: `delay_loop`.
     pub interval: Duration,
@@ -51,7 +54,7 @@ impl Default for Timing {
 }
 
 /// The kinds of check.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A TCP connection is made. keepalived: `TCP_CHECK`.
     Tcp(TcpCheck),
@@ -74,7 +77,7 @@ impl Kind {
 
 /// How a probe's connection is made. The default goes to the real server's own address and port
 /// from whatever address the route gives.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Connect {
     /// Another address than the server's. keepalived: `connect_ip`.
     pub address: Option<IpAddr>,
@@ -99,7 +102,7 @@ impl Connect {
 }
 
 /// `tcp_check`: passes when the connection is made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TcpCheck {
     /// How the connection is made.
     pub connect: Connect,
@@ -107,7 +110,7 @@ pub struct TcpCheck {
 
 /// `http_get`: passes when the answer's status is in one of the ranges. Redirects are answers,
 /// never followed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HttpGet {
     /// How the connection is made.
     pub connect: Connect,
@@ -124,7 +127,7 @@ pub struct HttpGet {
 }
 
 /// A request header.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Header {
     /// Name; valid as an HTTP token.
     pub name: String,
@@ -133,7 +136,7 @@ pub struct Header {
 }
 
 /// HTTPS settings.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tls {
     /// Whether the certificate must be valid for the name and signed by a known authority.
     pub verify: bool,
@@ -145,7 +148,7 @@ pub struct Tls {
 }
 
 /// An inclusive range of HTTP statuses, 100 to 599.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StatusRange {
     /// First passing status.
     pub first: u16,
@@ -163,9 +166,19 @@ impl StatusRange {
     }
 }
 
+impl fmt::Display for StatusRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
+    }
+}
+
 /// `misc_check`: passes when the program exits with status 0. At the timeout its whole process
 /// group is killed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MiscCheck {
     /// Program (an absolute path) and its arguments; no shell is involved.
     pub command: Vec<String>,

@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The TOML definitions, checked, with errors that point at the place.
+//!
+//! [`load`] reads a file and its includes into a [`Config`], in the types of the crates that
+//! carry it out. What it returns holds: every rule between two settings has been checked. What is
+//! wrong is never mended and never left out; all of it comes back at once as [`Errors`], each
+//! with file, line, column, the source line and a hint.
+//!
+//! `REFERENCE.md` beside this crate's manifest lists every key.
+
+mod check;
+mod error;
+mod include;
+mod instance;
+mod leaf;
+mod load;
+mod model;
+mod names;
+mod reader;
+mod real_server;
+mod secret;
+mod service;
+mod settings;
+mod source;
+mod syntax;
+mod unique;
+
+pub use error::{Error, Errors, Related};
+pub use load::{load, parse};
+pub use model::{Config, Global, Ipvs, Persistence, Policy, RealServer, VirtualServer};
+pub use source::Position;

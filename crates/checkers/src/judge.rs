@@ -1,0 +1,204 @@
+//! The judgement of one monitor: from results in a row to a verdict, with its reasons. Pure.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Instant;
+
+use crate::outcome::{Outcome, ProbeResult};
+use crate::spec::Timing;
+
+/// So many outcomes are remembered per monitor.
+pub const HISTORY: usize = 16;
+
+/// The verdict on a server by one monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// No result yet.
+    Unknown,
+    /// Fit for traffic.
+    Up,
+    /// Not fit for traffic.
+    Down,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// What is known of a server when its monitor begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Start {
+    /// Nothing: the first result decides alone.
+    Unknown,
+    /// It is in service: `fall` failures in a row take it down, as for any server that is up.
+    Up,
+    /// It was taken out of service: `rise` successes in a row bring it up.
+    Down,
+}
+
+impl From<Start> for State {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::Unknown => Self::Unknown,
+            Start::Up => Self::Up,
+            Start::Down => Self::Down,
+        }
+    }
+}
+
+/// A change of the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The verdict until now.
+    pub from: State,
+    /// The verdict from now on; never [`State::Unknown`].
+    pub to: State,
+}
+
+/// How many results of each sort there were since the monitor began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Successes.
+    pub passed: u64,
+    /// Failures.
+    pub failed: u64,
+    /// Runs that local trouble prevented.
+    pub local: u64,
+}
+
+/// Judges the results of one monitor.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    kind: &'static str,
+    rise: u32,
+    fall: u32,
+    state: State,
+    since: Instant,
+    passes: u32,
+    failures: u32,
+    totals: Totals,
+    history: VecDeque<Outcome>,
+}
+
+impl Judge {
+    /// A judge that knows `start` at `now`. `kind` is the check's name and opens its words. A rise
+    /// or fall of 0 counts as 1.
+    pub fn new(kind: &'static str, timing: &Timing, start: Start, now: Instant) -> Self {
+        Self {
+            kind,
+            rise: timing.rise.max(1),
+            fall: timing.fall.max(1),
+            state: start.into(),
+            since: now,
+            passes: 0,
+            failures: 0,
+            totals: Totals::default(),
+            history: VecDeque::new(),
+        }
+    }
+
+    /// Takes the outcome that is known at `now`; gives the change of the verdict, if it is one.
+    ///
+    /// Local trouble is remembered and changes nothing else: neither the verdict nor a count.
+    pub fn record(&mut self, outcome: Outcome, now: Instant) -> Option<Change> {
+        let verdict = match outcome.result {
+            ProbeResult::Passed => {
+                self.totals.passed += 1;
+                self.passes = self.passes.saturating_add(1);
+                self.failures = 0;
+                (self.state == State::Unknown || self.passes >= self.rise).then_some(State::Up)
+            }
+            ProbeResult::Failed(_) => {
+                self.totals.failed += 1;
+                self.failures = self.failures.saturating_add(1);
+                self.passes = 0;
+                (self.state == State::Unknown || self.failures >= self.fall).then_some(State::Down)
+            }
+            ProbeResult::Local(_) => {
+                self.totals.local += 1;
+                None
+            }
+        };
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(outcome);
+
+        let to = verdict.filter(|&to| to != self.state)?;
+        let from = std::mem::replace(&mut self.state, to);
+        self.since = now;
+        Some(Change { from, to })
+    }
+
+    /// The verdict.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Since when the verdict stands.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Successes in a row up to now.
+    pub fn passes(&self) -> u32 {
+        self.passes
+    }
+
+    /// Failures in a row up to now.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Counts of all results.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The last outcomes, the oldest first; at most [`HISTORY`].
+    pub fn history(&self) -> impl DoubleEndedIterator<Item = &Outcome> {
+        self.history.iter()
+    }
+
+    /// The last outcome.
+    pub fn last(&self) -> Option<&Outcome> {
+        self.history.back()
+    }
+
+    /// The verdict's reason in words: `http_get: status 500 (expected 200-299), 3 failures in a
+    /// row`.
+    pub fn words(&self) -> String {
+        let kind = self.kind;
+        let Some(last) = self.last() else {
+            return match self.state {
+                State::Unknown => format!("{kind}: not checked yet"),
+                state => format!("{kind}: taken over as {state}, not checked yet"),
+            };
+        };
+        match (&last.result, self.state) {
+            (ProbeResult::Failed(failure), State::Up) => {
+                format!("{kind}: {failure}, failure {} of {}", self.failures, self.fall)
+            }
+            (ProbeResult::Failed(failure), _) if self.failures == 1 => format!("{kind}: {failure}"),
+            (ProbeResult::Failed(failure), _) => {
+                format!("{kind}: {failure}, {} failures in a row", self.failures)
+            }
+            (ProbeResult::Passed, State::Down) => {
+                format!("{kind}: passed, success {} of {}", self.passes, self.rise)
+            }
+            (result @ (ProbeResult::Passed | ProbeResult::Local(_)), _) => {
+                format!("{kind}: {result}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,131 @@
+#![allow(clippy::disallowed_methods, reason = "an instant to count from")]
+
+use std::time::Duration;
+
+use super::*;
+use crate::outcome::{Cause, Failure};
+
+fn judge(start: Start, rise: u32, fall: u32) -> Judge {
+    let timing = Timing { rise, fall, ..Timing::default() };
+    Judge::new("tcp_check", &timing, start, Instant::now())
+}
+
+fn outcome(result: ProbeResult) -> Outcome {
+    Outcome { started: Instant::now(), latency: Duration::ZERO, result }
+}
+
+fn pass() -> ProbeResult {
+    ProbeResult::Passed
+}
+
+fn fail() -> ProbeResult {
+    ProbeResult::Failed(Failure::new(Cause::Refused, "connection refused"))
+}
+
+fn local() -> ProbeResult {
+    ProbeResult::Local("no descriptor".into())
+}
+
+/// Feeds one result per letter (`p`ass, `f`ail, `l`ocal); gives the states after each (`u`p,
+/// `d`own, `?`).
+fn states(judge: &mut Judge, results: &str) -> String {
+    let take = |letter| {
+        let result = match letter {
+            'p' => pass(),
+            'f' => fail(),
+            _ => local(),
+        };
+        let before = judge.state();
+        let change = judge.record(outcome(result), Instant::now());
+        assert_eq!(change.map_or(before, |change| change.from), before);
+        assert_eq!(change.map_or(before, |change| change.to), judge.state());
+        assert!(change.is_none_or(|change| change.from != change.to));
+        match judge.state() {
+            State::Unknown => '?',
+            State::Up => 'u',
+            State::Down => 'd',
+        }
+    };
+    results.chars().map(take).collect()
+}
+
+#[test]
+fn the_first_result_decides_when_nothing_is_known() {
+    assert_eq!(states(&mut judge(Start::Unknown, 5, 5), "p"), "u");
+    assert_eq!(states(&mut judge(Start::Unknown, 5, 5), "f"), "d");
+    assert_eq!(states(&mut judge(Start::Unknown, 5, 5), "llp"), "??u");
+}
+
+#[test]
+fn an_adopted_server_keeps_its_state_until_the_threshold() {
+    assert_eq!(states(&mut judge(Start::Up, 2, 3), "fffp"), "uudd");
+    assert_eq!(states(&mut judge(Start::Down, 2, 3), "ppf"), "duu");
+}
+
+#[test]
+fn rise_and_fall_count_in_a_row() {
+    assert_eq!(states(&mut judge(Start::Up, 2, 3), "ffpffpfffppfpp"), "uuuuuuuudduuuu");
+    assert_eq!(states(&mut judge(Start::Down, 3, 1), "ppfppfppp"), "ddddddddu");
+    assert_eq!(states(&mut judge(Start::Up, 1, 1), "fpfp"), "dudu");
+}
+
+#[test]
+fn thresholds_of_zero_count_as_one() {
+    assert_eq!(states(&mut judge(Start::Up, 0, 0), "fp"), "du");
+}
+
+#[test]
+fn local_trouble_neither_counts_nor_interrupts_a_row() {
+    assert_eq!(states(&mut judge(Start::Up, 2, 2), "flllf"), "uuuud");
+    assert_eq!(states(&mut judge(Start::Down, 2, 2), "plllp"), "ddddu");
+    assert_eq!(states(&mut judge(Start::Up, 2, 2), "llllllll"), "uuuuuuuu");
+}
+
+#[test]
+fn since_is_the_moment_of_the_change() {
+    let mut judge = judge(Start::Unknown, 1, 2);
+    let t0 = judge.since();
+    let at = |seconds| t0 + Duration::from_secs(seconds);
+    judge.record(outcome(pass()), at(1));
+    judge.record(outcome(fail()), at(2));
+    judge.record(outcome(pass()), at(3));
+    assert_eq!(judge.since(), at(1));
+    judge.record(outcome(fail()), at(4));
+    judge.record(outcome(fail()), at(5));
+    judge.record(outcome(fail()), at(6));
+    assert_eq!((judge.state(), judge.since()), (State::Down, at(5)));
+}
+
+#[test]
+fn the_last_outcomes_are_kept() {
+    let mut judge = judge(Start::Unknown, 1, 1);
+    for number in 0..HISTORY + 4 {
+        judge.record(outcome(ProbeResult::Local(number.to_string())), Instant::now());
+    }
+    let texts: Vec<_> = judge.history().map(|outcome| outcome.result.to_string()).collect();
+    assert_eq!(texts.len(), 16);
+    assert_eq!(texts[0], "cannot check: 4");
+    assert_eq!(texts[15], "cannot check: 19");
+    assert_eq!(judge.totals(), Totals { local: 20, ..Totals::default() });
+}
+
+#[test]
+fn words_say_why() {
+    let mut unknown = judge(Start::Unknown, 2, 3);
+    assert_eq!(unknown.words(), "tcp_check: not checked yet");
+    states(&mut unknown, "f");
+    assert_eq!(unknown.words(), "tcp_check: connection refused");
+
+    let mut up = judge(Start::Up, 2, 3);
+    assert_eq!(up.words(), "tcp_check: taken over as up, not checked yet");
+    states(&mut up, "p");
+    assert_eq!(up.words(), "tcp_check: passed");
+    states(&mut up, "ff");
+    assert_eq!(up.words(), "tcp_check: connection refused, failure 2 of 3");
+    states(&mut up, "f");
+    assert_eq!(up.words(), "tcp_check: connection refused, 3 failures in a row");
+    states(&mut up, "l");
+    assert_eq!(up.words(), "tcp_check: cannot check: no descriptor");
+    states(&mut up, "p");
+    assert_eq!(up.words(), "tcp_check: passed, success 1 of 2");
+}

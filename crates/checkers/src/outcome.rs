@@ -1,0 +1,112 @@
+//! What one run of a probe found.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// One finished run of a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// When the run started (monotonic).
+    pub started: Instant,
+    /// How long it took.
+    pub latency: Duration,
+    /// What it found.
+    pub result: ProbeResult,
+}
+
+/// What a run found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// The server does what the check asks for.
+    Passed,
+    /// It does not.
+    Failed(Failure),
+    /// The run could not be made for a reason on this machine, which says nothing about the
+    /// server: no descriptor, no port, no memory, a program that cannot be executed.
+    Local(String),
+}
+
+impl fmt::Display for ProbeResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Local(text) => write!(f, "cannot check: {text}"),
+        }
+    }
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of failure, to count and to compare.
+    pub cause: Cause,
+    /// The same in words for an operator, with what was expected: `status 500 (expected 200-299)`.
+    pub text: String,
+}
+
+impl Failure {
+    /// A failure with its words.
+    pub fn new(cause: Cause, text: impl Into<String>) -> Self {
+        Self { cause, text: text.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Nothing listens on the port (ECONNREFUSED).
+    Refused,
+    /// Not done within the check's timeout.
+    TimedOut,
+    /// No way to the host (EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN).
+    Unreachable,
+    /// The connection was reset (ECONNRESET, ECONNABORTED, EPIPE).
+    Reset,
+    /// The connection was closed before the answer was complete.
+    Closed,
+    /// The answer is not of the protocol that the check speaks, or exceeds its bounds.
+    Protocol,
+    /// An HTTP status that is not among the passing ones.
+    Status(u16),
+    /// The certificate is not for the expected name.
+    NameMismatch,
+    /// The certificate is expired or not valid yet.
+    CertificateExpired,
+    /// The certificate is not signed by a trusted authority.
+    CertificateUntrusted,
+    /// Any other failure of TLS.
+    Tls,
+    /// A program ended with this exit status.
+    Exit(i32),
+    /// A program was killed by this signal.
+    Signal(i32),
+}
+
+impl Cause {
+    /// A fixed name, fit for a metric's label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+            Self::Reset => "reset",
+            Self::Closed => "closed",
+            Self::Protocol => "protocol",
+            Self::Status(_) => "status",
+            Self::NameMismatch => "name_mismatch",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateUntrusted => "certificate_untrusted",
+            Self::Tls => "tls",
+            Self::Exit(_) => "exit",
+            Self::Signal(_) => "signal",
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! One run of one check. Everything here talks to the world; what a run found is an [`Outcome`].
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "probes are the part of this crate that has sockets, processes and a clock"
+)]
+
+mod http;
+mod misc;
+mod socket;
+mod tcp;
+pub mod tls;
+
+use std::time::{Duration, Instant};
+
+use crate::outcome::{Cause, Failure, Outcome, ProbeResult};
+use crate::spec::{Kind, Monitor};
+
+/// What probes share: the TLS configurations, which are costly to build.
+#[derive(Debug, Default)]
+pub struct Context {
+    tls: tls::Configs,
+}
+
+impl Context {
+    /// Nothing built yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets what was read from files, so that the next probes read the authorities' files anew.
+    pub fn refresh(&self) {
+        self.tls.clear();
+    }
+}
+
+/// Runs the monitor's check once. Takes no longer than the check's timeout (a program that cannot
+/// even be killed: one second more). Dropping the future ends the run: connections are reset,
+/// programs are killed.
+///
+/// Must run inside a tokio runtime with I/O and time.
+pub async fn run(monitor: &Monitor, context: &Context) -> Outcome {
+    let started = Instant::now();
+    let deadline = Deadline::new(started, monitor.check.timing.timeout);
+    let result = match &monitor.check.kind {
+        Kind::Tcp(check) => tcp::run(monitor.target, check, &deadline).await,
+        Kind::Http(check) => http::run(monitor.target, check, &deadline, context).await,
+        Kind::Misc(check) => misc::run(monitor.target, check, &deadline).await,
+    };
+    let result = match result {
+        Ok(()) => ProbeResult::Passed,
+        Err(Stop::Failed(failure)) => ProbeResult::Failed(failure),
+        Err(Stop::Local(text)) => ProbeResult::Local(text),
+    };
+    Outcome { started, latency: started.elapsed(), result }
+}
+
+/// Why a run ended without passing.
+#[derive(Debug)]
+enum Stop {
+    Failed(Failure),
+    Local(String),
+}
+
+impl Stop {
+    fn failed(cause: Cause, text: impl Into<String>) -> Self {
+        Self::Failed(Failure::new(cause, text))
+    }
+}
+
+/// The end of a run, one for all its steps.
+#[derive(Debug)]
+struct Deadline {
+    at: tokio::time::Instant,
+    timeout: Duration,
+}
+
+impl Deadline {
+    fn new(started: Instant, timeout: Duration) -> Self {
+        let far = Duration::from_secs(24 * 3600);
+        Self { at: (started + timeout.min(far)).into(), timeout }
+    }
+
+    /// The step's result, unless the run ends first: then a failure that names the step.
+    async fn within<F: Future>(&self, step: &str, future: F) -> Result<F::Output, Stop> {
+        tokio::time::timeout_at(self.at, future).await.map_err(|_| self.passed(step))
+    }
+
+    fn passed(&self, step: &str) -> Stop {
+        let text = format!("timed out after {:?} while {step}", self.timeout);
+        Stop::failed(Cause::TimedOut, text)
+    }
+}

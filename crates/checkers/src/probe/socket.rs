@@ -1,0 +1,158 @@
+//! Connections of probes, and whose fault an error is.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::{Deadline, Stop};
+use crate::outcome::Cause;
+use crate::spec::Connect;
+
+/// Connects to where `connect` says. The connection is reset when it is dropped: probes are many,
+/// and none may leave a socket in TIME_WAIT behind.
+pub(super) async fn connect(
+    target: SocketAddr,
+    connect: &Connect,
+    deadline: &Deadline,
+) -> Result<TcpStream, Stop> {
+    let destination = connect.destination(target);
+    let socket = open(destination, connect)?;
+    let connecting = TcpSocket::from_std_stream(socket.into()).connect(destination);
+    let stream = deadline
+        .within("connecting", connecting)
+        .await?
+        .map_err(|error| io_stop(&format!("connect to {destination}"), &error))?;
+    // A local port without a listener can be chosen as the source port of a connection to itself.
+    if stream.local_addr().is_ok_and(|local| local == destination) {
+        return Err(Stop::failed(Cause::Refused, words(Cause::Refused)));
+    }
+    Ok(stream)
+}
+
+fn open(destination: SocketAddr, connect: &Connect) -> Result<Socket, Stop> {
+    let local = |doing: String| move |error: io::Error| Stop::Local(doing_failed(&doing, &error));
+    let open = local(format!("open a socket to {destination}"));
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(destination), kind, Some(Protocol::TCP))
+        .and_then(|socket| socket.set_linger(Some(Duration::ZERO)).map(|()| socket))
+        .map_err(open)?;
+    if let Some(interface) = &connect.interface {
+        socket
+            .bind_device(Some(interface.as_bytes()))
+            .map_err(local(format!("bind to interface {interface}")))?;
+    }
+    if let Some(mark) = connect.mark {
+        socket.set_mark(mark).map_err(local(format!("set mark {mark}")))?;
+    }
+    if let Some(source) = connect.source {
+        // The port is chosen at connect: one local port then serves many destinations.
+        setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)
+            .map_err(io::Error::from)
+            .and_then(|()| socket.bind(&SocketAddr::new(source, 0).into()))
+            .map_err(local(format!("bind to source address {source}")))?;
+    }
+    Ok(socket)
+}
+
+/// Judges an I/O error met while `doing`: the server's failure, or trouble of this machine. An
+/// errno that is not known to come from the network is local, so that a strange one never takes
+/// servers out.
+pub(super) fn io_stop(doing: &str, error: &io::Error) -> Stop {
+    match io_cause(error) {
+        Some(cause) => Stop::failed(cause, words(cause)),
+        None => Stop::Local(doing_failed(doing, error)),
+    }
+}
+
+fn io_cause(error: &io::Error) -> Option<Cause> {
+    let Some(code) = error.raw_os_error() else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof => Some(Cause::Closed),
+            _ => Some(Cause::Protocol),
+        };
+    };
+    match Errno::from_raw(code) {
+        Errno::ECONNREFUSED => Some(Cause::Refused),
+        Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EHOSTDOWN | Errno::ENETDOWN => {
+            Some(Cause::Unreachable)
+        }
+        Errno::ECONNRESET | Errno::ECONNABORTED | Errno::EPIPE => Some(Cause::Reset),
+        Errno::ETIMEDOUT => Some(Cause::TimedOut),
+        _ => None,
+    }
+}
+
+fn words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Refused => "connection refused",
+        Cause::Unreachable => "host unreachable",
+        Cause::Reset => "connection reset",
+        Cause::TimedOut => "connection timed out",
+        Cause::Closed => "connection closed before the answer was complete",
+        _ => "protocol error",
+    }
+}
+
+/// `connect to 192.0.2.1:80: Too many open files (raise LimitNOFILE)`.
+pub(super) fn doing_failed(doing: &str, error: &io::Error) -> String {
+    let Some(code) = error.raw_os_error() else { return format!("{doing}: {error}") };
+    let errno = Errno::from_raw(code);
+    let what = errno.desc();
+    match errno {
+        Errno::EMFILE => format!("{doing}: {what} (raise LimitNOFILE of this service)"),
+        Errno::EADDRNOTAVAIL => {
+            format!("{doing}: {what} (no such address here, or no free local port)")
+        }
+        Errno::EPERM | Errno::EACCES => {
+            format!("{doing}: {what} (a missing capability, or a local firewall rule or route)")
+        }
+        _ => format!("{doing}: {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(errno: Errno) -> Option<Cause> {
+        io_cause(&io::Error::from(errno))
+    }
+
+    #[test]
+    fn errors_of_the_network_are_failures() {
+        for (errno, cause) in [
+            (Errno::ECONNREFUSED, Cause::Refused),
+            (Errno::EHOSTUNREACH, Cause::Unreachable),
+            (Errno::ENETUNREACH, Cause::Unreachable),
+            (Errno::EHOSTDOWN, Cause::Unreachable),
+            (Errno::ECONNRESET, Cause::Reset),
+            (Errno::EPIPE, Cause::Reset),
+            (Errno::ETIMEDOUT, Cause::TimedOut),
+        ] {
+            assert_eq!(judged(errno), Some(cause), "{errno}");
+        }
+    }
+
+    #[test]
+    fn errors_of_this_machine_are_local() {
+        for errno in [
+            Errno::EMFILE,
+            Errno::ENFILE,
+            Errno::ENOBUFS,
+            Errno::ENOMEM,
+            Errno::EADDRNOTAVAIL,
+            Errno::EADDRINUSE,
+            Errno::EACCES,
+            Errno::EPERM,
+            Errno::EINVAL,
+            Errno::ENODEV,
+        ] {
+            assert_eq!(judged(errno), None, "{errno}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! `tcp_check`: passes when a connection is made.
+
+use std::net::SocketAddr;
+
+use super::{Deadline, Stop, socket};
+use crate::spec::TcpCheck;
+
+pub(super) async fn run(
+    target: SocketAddr,
+    check: &TcpCheck,
+    deadline: &Deadline,
+) -> Result<(), Stop> {
+    socket::connect(target, &check.connect, deadline).await.map(drop)
+}

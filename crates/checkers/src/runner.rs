@@ -1,0 +1,226 @@
+//! All monitors, running: a thread of its own that starts the probes when the
+//! [`Supervisor`] wants them, and reports what it decides.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the runner has the crate's thread, clock and seed"
+)]
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Resource, getrlimit};
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+
+use crate::judge::Start;
+use crate::outcome::{Outcome, ProbeResult};
+use crate::probe::{self, Context};
+use crate::spec::Monitor;
+use crate::supervisor::{Event, Input, MonitorId, MonitorStatus, Output, Supervisor};
+
+/// No more probes run at a time than this.
+const MAX_IN_FLIGHT: usize = 1024;
+/// Descriptors that one probe holds: a connection, or the output of a program and the program.
+const DESCRIPTORS_PER_PROBE: u64 = 2;
+/// A stop waits so long for programs that are just being started.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// Why the runner could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The operating system gave no thread.
+    #[error("checkers: start a thread: {0}")]
+    Thread(#[source] io::Error),
+    /// The operating system gave no event queue.
+    #[error("checkers: start a runtime: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// Starts a runner without monitors. It calls `report` from its own thread for every [`Event`];
+/// `report` must be quick, for probes wait meanwhile. At most 1024 probes run at a time, fewer if
+/// the process may open less than 4096 descriptors.
+///
+/// # Errors
+/// When the operating system has no thread or descriptor for it.
+pub fn spawn(report: impl Fn(Event) + Send + 'static) -> Result<Handle, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name("checkers-files")
+        .build()
+        .map_err(StartError::Runtime)?;
+    let shared = Arc::new(Shared {
+        context: Context::new(),
+        wake: Notify::new(),
+        inner: Mutex::new(Inner {
+            supervisor: Supervisor::new(seed(), max_in_flight()),
+            stopping: false,
+        }),
+    });
+    let on_thread = Arc::clone(&shared);
+    let thread = thread::Builder::new()
+        .name("checkers".into())
+        .spawn(move || {
+            runtime.block_on(work(on_thread, report));
+            runtime.shutdown_timeout(STOP_GRACE);
+        })
+        .map_err(StartError::Thread)?;
+    Ok(Handle { shared, thread: Mutex::new(Some(thread)) })
+}
+
+/// A running runner. Dropping it stops it.
+#[derive(Debug)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Handle {
+    /// Makes these the monitors; see [`Input::Set`]. Files of trusted authorities are read anew.
+    pub fn set(&self, monitors: Vec<(Monitor, Start)>) {
+        self.shared.context.refresh();
+        self.shared.lock().supervisor.handle(Input::Set(monitors), Instant::now());
+        self.shared.wake.notify_one();
+    }
+
+    /// The status of every monitor, now.
+    pub fn snapshot(&self) -> Vec<MonitorStatus> {
+        self.shared.lock().supervisor.statuses()
+    }
+
+    /// Ends all probes, kills their programs and waits for the thread. Must not be called from
+    /// `report`. A second call does nothing.
+    pub fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        self.shared.lock().stopping = true;
+        self.shared.wake.notify_one();
+        if thread.join().is_err() {
+            tracing::error!("the checkers' thread had panicked");
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    context: Context,
+    /// Told when `inner` has changed from outside the thread.
+    wake: Notify,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    supervisor: Supervisor,
+    stopping: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn work(shared: Arc<Shared>, report: impl Fn(Event)) {
+    let mut probes = Probes::default();
+    loop {
+        let (outputs, timeout) = {
+            let mut inner = shared.lock();
+            if inner.stopping {
+                return;
+            }
+            inner.supervisor.handle_timeout(Instant::now());
+            let outputs: Vec<_> = std::iter::from_fn(|| inner.supervisor.poll_output()).collect();
+            (outputs, inner.supervisor.poll_timeout())
+        };
+        for output in outputs {
+            match output {
+                Output::StartProbe { id, monitor } => probes.start(id, monitor, &shared),
+                Output::CancelProbe { id } => probes.cancel(id),
+                Output::Report(event) => report(event),
+            }
+        }
+        let finished = tokio::select! {
+            () = shared.wake.notified() => None,
+            () = sleep_until(timeout) => None,
+            finished = probes.next() => finished,
+        };
+        if let Some((id, outcome)) = finished {
+            let input = Input::Finished { id, outcome };
+            shared.lock().supervisor.handle(input, Instant::now());
+        }
+    }
+}
+
+async fn sleep_until(timeout: Option<Instant>) {
+    match timeout {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The probes that run.
+#[derive(Debug, Default)]
+struct Probes {
+    tasks: JoinSet<(MonitorId, Outcome)>,
+    running: HashMap<MonitorId, (AbortHandle, Instant)>,
+}
+
+impl Probes {
+    fn start(&mut self, id: MonitorId, monitor: Arc<Monitor>, shared: &Arc<Shared>) {
+        let shared = Arc::clone(shared);
+        let task =
+            self.tasks.spawn(async move { (id, probe::run(&monitor, &shared.context).await) });
+        self.running.insert(id, (task, Instant::now()));
+    }
+
+    fn cancel(&mut self, id: MonitorId) {
+        if let Some((task, _)) = self.running.remove(&id) {
+            task.abort();
+        }
+    }
+
+    /// The next result. Waits for ever while no probe runs. Safe to drop and call again.
+    async fn next(&mut self) -> Option<(MonitorId, Outcome)> {
+        match self.tasks.join_next().await {
+            Some(Ok((id, outcome))) => {
+                self.running.remove(&id);
+                Some((id, outcome))
+            }
+            Some(Err(error)) => self.ended_without_result(&error),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A cancelled probe is no news. A probe that panicked is a defect of ours, not of the server.
+    fn ended_without_result(&mut self, error: &JoinError) -> Option<(MonitorId, Outcome)> {
+        let (&id, &(_, started)) =
+            self.running.iter().find(|(_, (task, _))| task.id() == error.id())?;
+        self.running.remove(&id);
+        let result = ProbeResult::Local(format!("the probe ended without a result: {error}"));
+        Some((id, Outcome { started, latency: started.elapsed(), result }))
+    }
+}
+
+/// A different number at every start.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Probes take at most half of the descriptors that this process may open: of 1024, the usual
+/// soft limit, there is room for 256 probes; `LimitNOFILE=4096` gives room for all.
+fn max_in_flight() -> usize {
+    let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    let probes = descriptors / 2 / DESCRIPTORS_PER_PROBE;
+    usize::try_from(probes).unwrap_or(MAX_IN_FLIGHT).clamp(1, MAX_IN_FLIGHT)
+}

@@ -1,0 +1,317 @@
+//! Which probe runs when, for all monitors. Pure: inputs and `now` in, outputs out.
+//!
+//! ```text
+//!   handle(Set / Finished, now) ┐
+//!   handle_timeout(now)         ├─> [Supervisor] ──> poll_output(): StartProbe, CancelProbe, Report
+//!   poll_timeout(): when next   ┘                    statuses(): everything, to look at
+//! ```
+//!
+//! One monitor's runs never overlap: its next run is set when the last one is finished, one interval
+//! (give or take the jitter) after that one's start, or at once if that moment has passed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::judge::{Judge, Start, State, Totals};
+use crate::outcome::{Outcome, ProbeResult};
+use crate::random::{SplitMix64, place};
+use crate::spec::Monitor;
+
+/// The first runs of monitors that are set together are spread over this time, or over the
+/// interval if that is shorter: the first results come soon, yet not all probes leave at once.
+pub const FIRST_RUNS: Duration = Duration::from_secs(1);
+
+/// A longer interval counts as this one, which keeps sums of times within their types.
+pub const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// One life of a monitor in a supervisor. A monitor that is removed and set again later gets
+/// another, so that a late result of the first life is not taken for one of the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonitorId(u64);
+
+/// What happens to a supervisor.
+#[derive(Debug)]
+pub enum Input {
+    /// These monitors are wanted from now on, and no others. One that is there already keeps its
+    /// state and its schedule, whatever its [`Start`] says; of equal monitors the first counts.
+    Set(Vec<(Monitor, Start)>),
+    /// A probe that [`Output::StartProbe`] asked for has ended.
+    Finished {
+        /// The monitor's id from [`Output::StartProbe`].
+        id: MonitorId,
+        /// What the probe found.
+        outcome: Outcome,
+    },
+}
+
+/// What a supervisor wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Run the monitor's probe, and answer with [`Input::Finished`].
+    StartProbe {
+        /// To be given back with the result.
+        id: MonitorId,
+        /// What to probe.
+        monitor: Arc<Monitor>,
+    },
+    /// End the running probe of a monitor that is gone. Its result is not wanted, but harmless.
+    CancelProbe {
+        /// The id from [`Output::StartProbe`].
+        id: MonitorId,
+    },
+    /// Tell the owner.
+    Report(Event),
+}
+
+/// News for whoever decides by the verdicts. After a [`Input::Set`] there may still be some of a
+/// monitor that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A verdict has changed.
+    Transition(Transition),
+    /// A monitor's probe could not run for a reason on this machine; its verdict stands. Reported
+    /// when the trouble begins and when its words change, not at every run.
+    LocalTrouble {
+        /// The monitor.
+        monitor: Arc<Monitor>,
+        /// When it was noticed.
+        at: Instant,
+        /// What was tried and why it failed.
+        text: String,
+    },
+}
+
+/// A changed verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The monitor.
+    pub monitor: Arc<Monitor>,
+    /// The verdict until now.
+    pub from: State,
+    /// The verdict from now on.
+    pub to: State,
+    /// When it changed.
+    pub at: Instant,
+    /// Why, in words: `tcp_check: connection refused, 3 failures in a row`.
+    pub reason: String,
+    /// The outcome that decided.
+    pub outcome: Outcome,
+}
+
+/// All there is to say about one monitor.
+#[derive(Debug, Clone)]
+pub struct MonitorStatus {
+    /// The monitor.
+    pub monitor: Arc<Monitor>,
+    /// The verdict.
+    pub state: State,
+    /// Since when the verdict stands.
+    pub since: Instant,
+    /// The verdict's reason in words.
+    pub words: String,
+    /// Successes in a row up to now.
+    pub passes: u32,
+    /// Failures in a row up to now.
+    pub failures: u32,
+    /// Counts of all results.
+    pub totals: Totals,
+    /// The last outcomes, the oldest first.
+    pub history: Vec<Outcome>,
+    /// When the next run is due; `None` while one is running.
+    pub next_run: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    monitor: Arc<Monitor>,
+    judge: Judge,
+    /// `None` while a probe runs.
+    due: Option<Instant>,
+}
+
+/// Holds all monitors, starts their probes when they are due, and judges the results.
+#[derive(Debug)]
+pub struct Supervisor {
+    entries: BTreeMap<MonitorId, Entry>,
+    ids: BTreeMap<Arc<Monitor>, MonitorId>,
+    due: BTreeSet<(Instant, MonitorId)>,
+    outputs: VecDeque<Output>,
+    in_flight: usize,
+    max_in_flight: usize,
+    last_id: u64,
+    seed: u64,
+    random: SplitMix64,
+}
+
+impl Supervisor {
+    /// A supervisor without monitors. At most `max_in_flight` probes (at least 1) run at a time;
+    /// those that have been due for longest go first. Two directors with different seeds do not
+    /// probe a server at the same moments.
+    pub fn new(seed: u64, max_in_flight: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            due: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            in_flight: 0,
+            max_in_flight: max_in_flight.max(1),
+            last_id: 0,
+            seed,
+            random: SplitMix64::new(seed),
+        }
+    }
+
+    /// Takes an input at `now`.
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Set(wanted) => self.set(wanted, now),
+            Input::Finished { id, outcome } => self.finished(id, outcome, now),
+        }
+    }
+
+    /// Starts what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while self.in_flight < self.max_in_flight {
+            let Some(&(at, id)) = self.due.first() else { return };
+            if at > now {
+                return;
+            }
+            self.due.pop_first();
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.due = None;
+            self.in_flight += 1;
+            let monitor = Arc::clone(&entry.monitor);
+            self.outputs.push_back(Output::StartProbe { id, monitor });
+        }
+    }
+
+    /// When [`Self::handle_timeout`] has something to do, perhaps in the past. `None`: not before
+    /// the next input.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.in_flight >= self.max_in_flight {
+            return None;
+        }
+        self.due.first().map(|&(at, _)| at)
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The status of every monitor, in the monitors' order.
+    pub fn statuses(&self) -> Vec<MonitorStatus> {
+        self.ids.values().filter_map(|id| self.entries.get(id)).map(Entry::status).collect()
+    }
+
+    fn set(&mut self, wanted: Vec<(Monitor, Start)>, now: Instant) {
+        let mut gone = std::mem::take(&mut self.ids);
+        for (monitor, start) in wanted {
+            if self.ids.contains_key(&monitor) {
+                continue;
+            }
+            let (monitor, id) = match gone.remove_entry(&monitor) {
+                Some(kept) => kept,
+                None => self.begin(monitor, start, now),
+            };
+            self.ids.insert(monitor, id);
+        }
+        for id in gone.into_values() {
+            self.end(id);
+        }
+    }
+
+    fn begin(&mut self, monitor: Monitor, start: Start, now: Instant) -> (Arc<Monitor>, MonitorId) {
+        self.last_id += 1;
+        let id = MonitorId(self.last_id);
+        let timing = &monitor.check.timing;
+        let judge = Judge::new(monitor.check.kind.name(), timing, start, now);
+        let at = now + place(self.seed, &monitor, timing.interval.min(FIRST_RUNS));
+        let monitor = Arc::new(monitor);
+        self.due.insert((at, id));
+        self.entries.insert(id, Entry { monitor: Arc::clone(&monitor), judge, due: Some(at) });
+        (monitor, id)
+    }
+
+    fn end(&mut self, id: MonitorId) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        match entry.due {
+            Some(at) => {
+                self.due.remove(&(at, id));
+            }
+            None => {
+                self.in_flight -= 1;
+                self.outputs.push_back(Output::CancelProbe { id });
+            }
+        }
+    }
+
+    fn finished(&mut self, id: MonitorId, outcome: Outcome, now: Instant) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.due.is_some() {
+            return; // Reported twice: the first report has counted.
+        }
+        self.in_flight -= 1;
+
+        let pause = entry.pause(self.seed, &mut self.random);
+        let at = (outcome.started + pause).max(now);
+        entry.due = Some(at);
+        self.due.insert((at, id));
+
+        let monitor = Arc::clone(&entry.monitor);
+        if let ProbeResult::Local(text) = &outcome.result
+            && entry.judge.last().is_none_or(|last| last.result != outcome.result)
+        {
+            let (monitor, text) = (Arc::clone(&monitor), text.clone());
+            self.outputs.push_back(Output::Report(Event::LocalTrouble { monitor, at: now, text }));
+        }
+        if let Some(change) = entry.judge.record(outcome.clone(), now) {
+            self.outputs.push_back(Output::Report(Event::Transition(Transition {
+                monitor,
+                from: change.from,
+                to: change.to,
+                at: now,
+                reason: entry.judge.words(),
+                outcome,
+            })));
+        }
+    }
+}
+
+impl Entry {
+    /// From the start of the run that has just ended to that of the next.
+    ///
+    /// First runs are close together. The second run comes early by the share of the interval that
+    /// leads to the monitor's own place in it, so that from then on the runs are spread over the
+    /// whole interval.
+    fn pause(&self, seed: u64, random: &mut SplitMix64) -> Duration {
+        let timing = &self.monitor.check.timing;
+        let interval = timing.interval.min(LONGEST_INTERVAL);
+        if self.judge.last().is_none() {
+            let first_runs = interval.min(FIRST_RUNS);
+            return first_runs + place(seed, &*self.monitor, interval - first_runs);
+        }
+        let jitter = interval / 100 * u32::from(timing.jitter_percent.min(50));
+        interval - jitter + random.up_to(jitter * 2)
+    }
+
+    fn status(&self) -> MonitorStatus {
+        let judge = &self.judge;
+        MonitorStatus {
+            monitor: Arc::clone(&self.monitor),
+            state: judge.state(),
+            since: judge.since(),
+            words: judge.words(),
+            passes: judge.passes(),
+            failures: judge.failures(),
+            totals: judge.totals(),
+            history: judge.history().cloned().collect(),
+            next_run: self.due,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "supervisor_tests.rs"]
+mod tests;

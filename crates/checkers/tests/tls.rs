@@ -1,0 +1,239 @@
+//! `http_get` over TLS: which certificates pass.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "a test of sockets, processes and time, whose helpers may panic"
+)]
+
+mod common;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use checkers::probe::tls::provider;
+use checkers::{Cause, HttpGet, Kind, ProbeResult, Tls};
+use common::{LONG, SHORT, answering, failure, http, local, read_head, run, server};
+use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::TlsAcceptor;
+
+/// An authority, and the file by which a check trusts it.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    file: NamedTempFile,
+}
+
+fn pem_file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let file = pem_file(&issuer.pem());
+    Authority { issuer, file }
+}
+
+/// An HTTPS server with a certificate for these names.
+async fn https(
+    names: &[&str],
+    signer: Option<&Authority>,
+    change: impl FnOnce(&mut CertificateParams),
+) -> SocketAddr {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    let certificate = match signer {
+        Some(authority) => params.signed_by(&key, &authority.issuer).unwrap(),
+        None => params.self_signed(&key).unwrap(),
+    };
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    server(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let head = read_head(&mut stream).await;
+            // No length and no close_notify: as careless as servers are.
+            let answer: &[u8] = match stream.get_ref().1.server_name() {
+                Some("missing.example.org") => b"HTTP/1.1 404 Not Found\r\n\r\n",
+                _ if head.contains("/short") => b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+                _ => b"HTTP/1.1 200 OK\r\n\r\nok",
+            };
+            let _ = stream.write_all(answer).await;
+            let _ = stream.flush().await;
+            let _ = stream.get_mut().0.shutdown().await;
+        }
+    })
+    .await
+}
+
+fn check(tls: Tls) -> Kind {
+    Kind::Http(HttpGet { tls: Some(tls), ..http() })
+}
+
+fn trusting(authority: &Authority, name: Option<&str>) -> Tls {
+    Tls {
+        verify: true,
+        server_name: name.map(str::to_owned),
+        ca_file: Some(authority.file.path().to_owned()),
+    }
+}
+
+const UNVERIFIED: Tls = Tls { verify: false, server_name: None, ca_file: None };
+
+#[tokio::test]
+async fn a_certificate_for_the_name_by_a_trusted_authority_passes() {
+    let authority = authority();
+    let address = https(&["www.example.org", "127.0.0.1"], Some(&authority), |_| ()).await;
+    // By SNI name, by the address, and by the Host value without its port.
+    let by_host = HttpGet {
+        tls: Some(trusting(&authority, None)),
+        host: Some("www.example.org:8443".into()),
+        ..http()
+    };
+    for kind in [
+        check(trusting(&authority, Some("www.example.org"))),
+        check(trusting(&authority, None)),
+        Kind::Http(by_host),
+    ] {
+        assert_eq!(run(address, kind, LONG).await.result, ProbeResult::Passed);
+    }
+}
+
+#[tokio::test]
+async fn the_server_name_is_sent_to_the_server() {
+    let authority = authority();
+    let address = https(&["missing.example.org"], Some(&authority), |_| ()).await;
+    let outcome =
+        run(address, check(trusting(&authority, Some("missing.example.org"))), LONG).await;
+    failure(&outcome, Cause::Status(404));
+}
+
+#[tokio::test]
+async fn wrong_certificates_fail_each_with_its_reason() {
+    let authority = authority();
+    let www = Some("www.example.org");
+
+    let other_name = https(&["mail.example.org"], Some(&authority), |_| ()).await;
+    let outcome = run(other_name, check(trusting(&authority, www)), LONG).await;
+    assert_eq!(
+        failure(&outcome, Cause::NameMismatch),
+        "TLS: the certificate is not for the name www.example.org"
+    );
+
+    let expired = https(&["www.example.org"], Some(&authority), |params| {
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(2020, 1, 1);
+    })
+    .await;
+    let outcome = run(expired, check(trusting(&authority, www)), LONG).await;
+    assert_eq!(failure(&outcome, Cause::CertificateExpired), "TLS: the certificate has expired");
+
+    let future = https(&["www.example.org"], Some(&authority), |params| {
+        params.not_before = date_time_ymd(4000, 1, 1);
+    })
+    .await;
+    let outcome = run(future, check(trusting(&authority, www)), LONG).await;
+    assert_eq!(
+        failure(&outcome, Cause::CertificateExpired),
+        "TLS: the certificate is not valid yet"
+    );
+
+    let self_signed = https(&["www.example.org"], None, |_| ()).await;
+    let outcome = run(self_signed, check(trusting(&authority, www)), LONG).await;
+    assert_eq!(
+        failure(&outcome, Cause::CertificateUntrusted),
+        "TLS: the certificate is not signed by a trusted authority"
+    );
+
+    for address in [other_name, expired, future, self_signed] {
+        let outcome = run(address, check(UNVERIFIED), LONG).await;
+        assert_eq!(outcome.result, ProbeResult::Passed, "verify = false accepts it");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_cut_short_fails_over_tls_too() {
+    let address = https(&["www.example.org"], None, |_| ()).await;
+    let check = HttpGet { tls: Some(UNVERIFIED), path: "/short".into(), ..http() };
+    failure(&run(address, Kind::Http(check), LONG).await, Cause::Closed);
+}
+
+#[tokio::test]
+async fn servers_without_tls_fail() {
+    let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let silent = server(|stream| async move {
+        let _stream = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let closing = server(|stream| async move { drop(stream) }).await;
+
+    let plain_server = server(|mut stream| async move {
+        let _ = stream.write_all(b"220 mail.example.org ESMTP\r\n").await;
+        read_head(&mut stream).await;
+    })
+    .await;
+    let text = failure(&run(plain_server, check(UNVERIFIED), LONG).await, Cause::Tls);
+    assert!(text.starts_with("TLS: "), "{text}");
+
+    let outcome = run(silent, check(UNVERIFIED), SHORT).await;
+    assert_eq!(
+        failure(&outcome, Cause::TimedOut),
+        "timed out after 300ms while shaking hands (TLS)"
+    );
+    // It waits for the end of a request that a handshake never has.
+    failure(&run(plain, check(UNVERIFIED), SHORT).await, Cause::TimedOut);
+    let outcome = run(closing, check(UNVERIFIED), LONG).await;
+    assert!(
+        matches!(&outcome.result, ProbeResult::Failed(failure)
+            if matches!(failure.cause, Cause::Closed | Cause::Reset)),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_file_the_systems_authorities_decide() {
+    let address = https(&["127.0.0.1"], None, |_| ()).await;
+    let system = Tls { verify: true, server_name: None, ca_file: None };
+    let outcome = run(address, check(system), LONG).await;
+    if std::path::Path::new("/etc/ssl/certs/ca-certificates.crt").exists() {
+        failure(&outcome, Cause::CertificateUntrusted);
+    } else {
+        let text = local(&outcome);
+        assert!(text.contains("install ca-certificates"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn unreadable_authorities_are_local_trouble() {
+    let address = https(&["www.example.org"], None, |_| ()).await;
+    let with = |path: &std::path::Path| {
+        check(Tls { verify: true, server_name: None, ca_file: Some(path.to_owned()) })
+    };
+    let text = local(&run(address, with("/nonexistent/ca.pem".as_ref()), LONG).await);
+    assert!(text.starts_with("read ca_file /nonexistent/ca.pem: "), "{text}");
+
+    let empty = pem_file("no certificate\n");
+    let text = local(&run(address, with(empty.path()), LONG).await);
+    assert!(text.ends_with("no certificate in it"), "{text}");
+
+    let bad_name = Tls { server_name: Some("-".into()), ..UNVERIFIED };
+    let text = local(&run(address, check(bad_name), LONG).await);
+    assert_eq!(text, "`-` is not a valid server name for TLS");
+}

@@ -1,0 +1,122 @@
+//! From files to checked definitions.
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use crate::error::{Errors, Finding};
+use crate::include::{self, Files};
+use crate::instance;
+use crate::model::Config;
+use crate::reader::{Entry, Report, Table, Value};
+use crate::service;
+use crate::settings;
+use crate::source::{Place, Source};
+use crate::syntax;
+use crate::unique::Unique;
+
+/// Reads a configuration from a file and its includes.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, see [`Errors`].
+pub fn load(path: &Path) -> Result<Config, Errors> {
+    let text = include::read(path).map_err(|unreadable| unreadable.into_errors(path))?;
+    parse(path, text)
+}
+
+/// Reads a configuration from `text`, as if it stood in the file `path`: errors name it, and
+/// includes are looked for beside it.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, see [`Errors`].
+pub fn parse(path: &Path, text: impl Into<String>) -> Result<Config, Errors> {
+    let report = Report::default();
+    let mut files = Files::default();
+    files.add(Source { path: path.to_owned(), text: text.into() }, None, &report);
+    let config = config(&files.sources, &report);
+    let findings = report.into_findings();
+    match config {
+        Some(config) if findings.is_empty() => Ok(config),
+        _ => Err(Errors::new(files.sources, findings)),
+    }
+}
+
+fn config(sources: &[Source], report: &Report) -> Option<Config> {
+    let documents: Vec<_> = sources.iter().map(|source| syntax::document(&source.text)).collect();
+    let mut sections = Sections::default();
+    for (file, (source, document)) in sources.iter().zip(&documents).enumerate() {
+        match document {
+            Ok(root) => sections.join(file, root, report),
+            Err(errors) => {
+                for finding in syntax::findings(file, &source.text, errors) {
+                    report.add(finding);
+                }
+            }
+        }
+    }
+    let start = Place::new(0, 0..0);
+    let global = settings::global(Table::new(sections.global, start, report));
+    let ipvs = settings::ipvs(Table::new(sections.ipvs, start, report));
+    Some(Config {
+        virtual_servers: service::virtual_servers(&sections.virtual_servers),
+        vrrp_instances: instance::instances(&sections.vrrp_instances),
+        global: global?,
+        ipvs: ipvs?,
+        files: sources.iter().map(|source| source.path.clone()).collect(),
+    })
+}
+
+/// The entries of the tables at the top, from all files.
+#[derive(Debug, Default)]
+struct Sections<'a> {
+    global: Vec<Entry<'a>>,
+    ipvs: Vec<Entry<'a>>,
+    virtual_servers: Vec<Entry<'a>>,
+    vrrp_instances: Vec<Entry<'a>>,
+    /// Section and name of each entry.
+    seen: Unique<(&'static str, &'a str)>,
+}
+
+impl<'a> Sections<'a> {
+    /// Adds those of one file.
+    fn join(&mut self, file: usize, root: &'a Spanned<DeValue<'a>>, report: &'a Report) {
+        let Self { global, ipvs, virtual_servers, vrrp_instances, seen } = self;
+        Value::new("", file, root, report).table("a configuration", |t| {
+            for (section, entries, named) in [
+                ("global", global, false),
+                ("ipvs", ipvs, false),
+                ("virtual_server", virtual_servers, true),
+                ("vrrp_instance", vrrp_instances, true),
+            ] {
+                let new = t.optional(section, Value::entries).map_or_else(Vec::new, |at| at.value);
+                for entry in new {
+                    // Each file may have its own includes; they were followed.
+                    if (section, entry.name) == ("global", "include") {
+                        continue;
+                    }
+                    let message = || format!("`{}` is there in two files", entry.name);
+                    let is_new = seen.add((section, entry.name), entry.place, report, message);
+                    if is_new && (!named || is_name(&entry, report)) {
+                        entries.push(entry);
+                    }
+                }
+            }
+            Some(())
+        });
+    }
+}
+
+/// Whether the user's name for something can be typed and shown without surprises.
+fn is_name(entry: &Entry<'_>, report: &Report) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || "-_.:".contains(c);
+    let valid = !entry.name.is_empty() && entry.name.chars().all(allowed);
+    if !valid {
+        let message = format!("`{}` cannot be a name", entry.name);
+        let label = "expected letters, digits, `-`, `_`, `.` and `:`";
+        report.add(Finding::new(entry.place, message, label));
+    }
+    valid
+}

@@ -1,0 +1,286 @@
+//! What good files mean.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use checkers::{
+    Check, Connect, Header, HttpGet, Kind, MiscCheck, StatusRange, TcpCheck, Timing, Tls,
+};
+use config::{Config, Global, Ipvs, Persistence, Policy, RealServer};
+use ipvs::{
+    Destination, DestinationKey, Family, Forward, Protocol, ServiceFlags, ServiceKey, Tunnel,
+    TunnelChecksum, TunnelKind, Weight,
+};
+use vrrp::{
+    Announce, Authentication, Centiseconds, InstanceSpec, Priority, Version, VirtualAddress, Vrid,
+};
+
+fn load(path: impl AsRef<Path>) -> Config {
+    config::load(path.as_ref()).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn server(address: &str, forward: Forward, checks: Vec<Check>) -> RealServer {
+    let destination = Destination {
+        key: DestinationKey::new(address.parse().expect("an address")),
+        forward,
+        weight: Weight::ONE,
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    RealServer { destination, checks }
+}
+
+fn check(kind: Kind) -> Check {
+    Check { kind, timing: Timing::default() }
+}
+
+fn plain_http() -> HttpGet {
+    HttpGet {
+        connect: Connect::default(),
+        tls: None,
+        path: "/".to_owned(),
+        host: None,
+        headers: Vec::new(),
+        status: vec![StatusRange { first: 200, last: 299 }],
+    }
+}
+
+#[test]
+fn settings_of_the_daemon() {
+    let config = load("tests/good/everything.toml");
+    let global = Global {
+        router_id: Some("lb1".to_owned()),
+        control_socket: PathBuf::from("/run/other.sock"),
+        state_dir: PathBuf::from("/srv/lvsd"),
+    };
+    assert_eq!(config.global, global);
+    let ipvs = Ipvs {
+        unmanaged: Policy::Remove,
+        on_stop: Policy::Remove,
+        resync_interval: Duration::from_millis(500),
+    };
+    assert_eq!(config.ipvs, ipvs);
+    assert_eq!(config.files, [PathBuf::from("tests/good/everything.toml")]);
+}
+
+#[test]
+fn an_empty_file_is_all_defaults() {
+    let config = config::parse(Path::new("empty.toml"), "").unwrap();
+    let global = Global {
+        router_id: None,
+        control_socket: PathBuf::from("/run/lvsd/lvsd.sock"),
+        state_dir: PathBuf::from("/var/lib/lvsd"),
+    };
+    assert_eq!(config.global, global);
+    let ipvs = Ipvs {
+        unmanaged: Policy::Keep,
+        on_stop: Policy::Keep,
+        resync_interval: Duration::from_secs(10),
+    };
+    assert_eq!(config.ipvs, ipvs);
+    assert!(config.virtual_servers.is_empty() && config.vrrp_instances.is_empty());
+}
+
+#[test]
+fn a_virtual_server_with_every_key() {
+    let config = load("tests/good/everything.toml");
+    let web = &config.virtual_servers[0];
+    assert_eq!(web.name, "web");
+    let key = |address: &str| ServiceKey::address(Protocol::Sctp, address.parse().unwrap());
+    assert_eq!(web.keys, [key("192.0.2.10:80"), key("[2001:db8::10]:80")]);
+    assert_eq!(web.scheduler.as_str(), "mh");
+    assert_eq!(web.flags, ServiceFlags::SCHED_1 | ServiceFlags::SCHED_3);
+    assert_eq!(web.persistence, Some(Persistence { timeout: 600, netmask: 24, prefix: 64 }));
+    assert_eq!(web.persistence_engine.as_ref().unwrap().as_str(), "sip");
+
+    let services: Vec<_> = web.services().collect();
+    assert_eq!(services.len(), 2);
+    assert_eq!(services[0].key, key("192.0.2.10:80"));
+    assert_eq!(services[0].persistence, Some(ipvs::Persistence { timeout: 600, prefix: 24 }));
+    assert_eq!(services[1].key, key("[2001:db8::10]:80"));
+    assert_eq!(services[1].persistence, Some(ipvs::Persistence { timeout: 600, prefix: 64 }));
+
+    let marked = &config.virtual_servers[1];
+    assert_eq!(marked.keys, [ServiceKey::Fwmark { mark: 7, family: Family::Inet6 }]);
+    assert_eq!(marked.scheduler.as_str(), "wlc");
+    assert_eq!(marked.flags, ServiceFlags::ONE_PACKET);
+    assert_eq!(marked.persistence, None);
+}
+
+#[test]
+fn real_servers_inherit_what_they_do_not_say() {
+    let config = load("tests/good/everything.toml");
+    let gue =
+        Tunnel { kind: TunnelKind::Gue { port: 6080 }, checksum: TunnelChecksum::RemoteOffload };
+    let gre = Tunnel { kind: TunnelKind::Gre, checksum: TunnelChecksum::Checksum };
+    let tcp = TcpCheck {
+        connect: Connect {
+            address: Some(ip("203.0.113.1")),
+            port: Some(81),
+            source: Some(ip("203.0.113.2")),
+            interface: Some("eth1".to_owned()),
+            mark: Some(255),
+        },
+    };
+    let tcp_timing = Timing {
+        interval: Duration::from_secs(60),
+        timeout: Duration::from_secs(10),
+        rise: 4,
+        fall: 5,
+        jitter_percent: 50,
+    };
+    let http = HttpGet {
+        connect: Connect { port: Some(8080), ..Connect::default() },
+        tls: Some(Tls {
+            verify: false,
+            server_name: Some("sni.example.com".to_owned()),
+            ca_file: None,
+        }),
+        path: "/healthz?x=1".to_owned(),
+        host: Some("www.example.com".to_owned()),
+        headers: vec![Header { name: "X-One".to_owned(), value: "1".to_owned() }],
+        status: vec![
+            StatusRange { first: 200, last: 204 },
+            StatusRange { first: 301, last: 301 },
+            StatusRange { first: 404, last: 404 },
+        ],
+    };
+    let inherited =
+        vec![Check { kind: Kind::Tcp(tcp), timing: tcp_timing }, check(Kind::Http(http))];
+    let mut first = server("198.51.100.11:80", Forward::Tunnel(gue), inherited);
+    first.destination.weight = Weight::new(7).unwrap();
+    first.destination.upper_threshold = 100;
+    first.destination.lower_threshold = 50;
+
+    let second = server("198.51.100.12:80", Forward::Tunnel(gre), Vec::new());
+
+    let command = vec!["/bin/check".to_owned(), "--fast".to_owned()];
+    let misc = MiscCheck { command, user: Some("checker".to_owned()) };
+    let https = HttpGet {
+        tls: Some(Tls { verify: true, server_name: None, ca_file: None }),
+        ..plain_http()
+    };
+    // The default timeout, 1 s, would be longer than the interval.
+    let half_a_second = Duration::from_millis(500);
+    let timing = Timing { interval: half_a_second, timeout: half_a_second, ..Timing::default() };
+    let own = vec![check(Kind::Misc(misc)), Check { kind: Kind::Http(https), timing }];
+    let third = server("[2001:db8::13]:80", Forward::Tunnel(gue), own);
+    assert_eq!(config.virtual_servers[0].real_servers, [first, second, third]);
+
+    let fourth = server("[2001:db8::14]:0", Forward::Masquerade, Vec::new());
+    let fifth = server("[2001:db8::15]:81", Forward::DirectRoute, Vec::new());
+    assert_eq!(config.virtual_servers[1].real_servers, [fourth, fifth]);
+}
+
+#[test]
+fn vrrp_instances_with_every_key_and_with_few() {
+    let config = load("tests/good/everything.toml");
+    let address = |address, prefix, interface: &str, label: Option<&str>| VirtualAddress {
+        address: ip(address),
+        prefix,
+        interface: interface.to_owned(),
+        label: label.map(str::to_owned),
+    };
+    let all = InstanceSpec {
+        name: "VI_1".to_owned(),
+        interface: "eth0".to_owned(),
+        vrid: Vrid::new(51).unwrap(),
+        priority: Priority::new(150).unwrap(),
+        version: Version::V2,
+        advert_interval: Centiseconds::new(300),
+        preempt: true,
+        preempt_delay: Duration::from_secs(300),
+        source: Some("10.0.0.1".parse().unwrap()),
+        unicast_peers: vec!["10.0.0.2".parse().unwrap(), "10.0.0.3".parse().unwrap()],
+        authentication: Some(Authentication::Pass(*b"1111\0\0\0\0")),
+        addresses: vec![
+            address("192.0.2.10", 24, "eth0", None),
+            address("192.0.2.11", 32, "eth1", Some("eth1:1")),
+            address("2001:db8::10", 64, "eth0", None),
+        ],
+        announce: Announce { repeat: 3, delay: Duration::ZERO, refresh: Duration::from_secs(3600) },
+    };
+    let few = InstanceSpec {
+        name: "VI_2".to_owned(),
+        interface: "eth0".to_owned(),
+        vrid: Vrid::new(52).unwrap(),
+        priority: Priority::new(100).unwrap(),
+        version: Version::V3,
+        advert_interval: Centiseconds::new(25),
+        preempt: false,
+        preempt_delay: Duration::ZERO,
+        source: None,
+        unicast_peers: Vec::new(),
+        authentication: None,
+        addresses: vec![address("192.0.2.12", 24, "eth0", None)],
+        announce: Announce { repeat: 5, delay: Duration::from_secs(5), refresh: Duration::ZERO },
+    };
+    assert_eq!(config.vrrp_instances, [all, few]);
+}
+
+/// Not that of the alphabet, in which `toml` has its tables.
+#[test]
+fn the_order_is_that_of_the_file() {
+    let service = |name: &str, port: u16| {
+        format!("[virtual_server.{name}]\naddress = \"192.0.2.10:{port}\"\nreal_servers = []\n")
+    };
+    let text = [service("b", 1), service("c", 2), service("a", 3)].concat();
+    let config = config::parse(Path::new("order.toml"), text).unwrap();
+    let names: Vec<_> = config.virtual_servers.iter().map(|server| &*server.name).collect();
+    assert_eq!(names, ["b", "c", "a"]);
+}
+
+#[test]
+fn includes_are_relative_to_their_file_and_in_alphabetical_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let service = |name: &str, mark: u32| {
+        format!("[virtual_server.{name}]\nfwmark = {mark}\nreal_servers = []\n")
+    };
+    write("lvsd.toml", "[global]\ninclude = [\"conf.d/*.toml\", \"none.d/*.toml\"]");
+    write("conf.d/b.toml", &service("b", 1));
+    write("conf.d/a.toml", &format!("[global]\ninclude = [\"more/c.toml\"]\n{}", service("a", 2)));
+    write("conf.d/more/c.toml", &service("c", 3));
+    write("conf.d/.hidden.toml", "not TOML");
+    write("conf.d/a.toml.bak", "not TOML");
+
+    let config = load(directory.path().join("lvsd.toml"));
+    let names: Vec<_> = config.virtual_servers.iter().map(|server| &*server.name).collect();
+    assert_eq!(names, ["a", "c", "b"]);
+    let expected = ["lvsd.toml", "conf.d/a.toml", "conf.d/more/c.toml", "conf.d/b.toml"];
+    assert_eq!(config.files, expected.map(|name| directory.path().join(name)));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_without_position() {
+    let errors = config::load(Path::new("tests/no-such-file.toml")).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    let error = errors.iter().next().unwrap();
+    assert_eq!(
+        (error.file.as_path(), error.position),
+        (Path::new("tests/no-such-file.toml"), None)
+    );
+    assert!(error.message.starts_with("cannot read the file: No such file"), "{error}");
+    assert!(errors.to_string().contains("tests/no-such-file.toml"), "{errors}");
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_an_error_at_the_first_wrong_byte() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("latin1.toml");
+    // `ä` in UTF-8, then in Latin-1.
+    std::fs::write(&path, b"# caf\n# \xc3\xa4\xe4\n").unwrap();
+    let errors = config::load(&path).unwrap_err();
+    let position = errors.iter().next().unwrap().position.unwrap();
+    assert_eq!((position.line, position.column), (2, 4));
+    assert!(errors.to_string().contains("latin1.toml:2:4"), "{errors}");
+}

@@ -1,0 +1,78 @@
+//! `REFERENCE.md` has every key that the reader knows, and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+const REFERENCE: &str = include_str!("../REFERENCE.md");
+
+/// A file with an unknown key in each table: the help of that error lists the known ones.
+const UNKNOWN: &str = r#"
+zzzzzzzz = 1
+[global]
+zzzzzzzz = 1
+[ipvs]
+zzzzzzzz = 1
+[virtual_server.web]
+zzzzzzzz = 1
+persistence = { zzzzzzzz = 1 }
+tunnel = { zzzzzzzz = 1 }
+real_servers = [{ zzzzzzzz = 1 }]
+checks = [
+    { zzzzzzzz = 1 },
+    { tcp_check = { zzzzzzzz = 1 } },
+    { http_get = { zzzzzzzz = 1, tls = { zzzzzzzz = 1 } } },
+    { misc_check = { zzzzzzzz = 1 } },
+]
+[vrrp_instance.VI_1]
+zzzzzzzz = 1
+virtual_addresses = [{ zzzzzzzz = 1 }]
+authentication = { zzzzzzzz = 1 }
+announce = { zzzzzzzz = 1 }
+"#;
+
+/// What a table is called in an error, and its heading in the reference.
+const HEADINGS: [(&str, &str); 16] = [
+    ("a configuration", "The top of a file"),
+    ("`[global]`", "`[global]`"),
+    ("`[ipvs]`", "`[ipvs]`"),
+    ("a virtual server", "`[virtual_server.NAME]`"),
+    ("`persistence`", "`persistence`"),
+    ("`tunnel`", "`tunnel`"),
+    ("a real server", "`real_servers`"),
+    ("a check", "`checks`"),
+    ("`tcp_check`", "`tcp_check`"),
+    ("`http_get`", "`http_get`"),
+    ("`tls`", "`tls`"),
+    ("`misc_check`", "`misc_check`"),
+    ("a VRRP instance", "`[vrrp_instance.NAME]`"),
+    ("a virtual address", "`virtual_addresses`"),
+    ("`authentication`", "`authentication`"),
+    ("`announce`", "`announce`"),
+];
+
+/// The words between backticks.
+fn words(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_reference_has_every_key_and_no_other() {
+    let errors = config::parse(Path::new("unknown.toml"), UNKNOWN).unwrap_err();
+    let mut known = BTreeMap::new();
+    for error in &errors {
+        let table = error.message.strip_prefix("unknown key `zzzzzzzz` in ");
+        let keys = error.help.as_deref().and_then(|help| help.strip_prefix("known keys: "));
+        if let (Some(table), Some(keys)) = (table, keys) {
+            known.insert(table, words(keys));
+        }
+    }
+    let mut described = BTreeMap::new();
+    for section in REFERENCE.split("\n## ").skip(1) {
+        let (heading, text) = section.split_once('\n').unwrap();
+        let (table, _) = HEADINGS.iter().find(|(_, known)| *known == heading).expect(heading);
+        let keys = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        described.insert(*table, keys.collect::<BTreeSet<_>>());
+    }
+    assert_eq!(known.len(), HEADINGS.len());
+    assert_eq!(known, described);
+}

@@ -1,0 +1,364 @@
+//! Wrong files: each error is at its place, and the whole text is as recorded in `snapshots/`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use config::Errors;
+
+/// Name of a file in `wrong/`, and line, column and part of the message of each of its errors.
+/// Written by hand.
+type Wrong = (&'static str, &'static [(usize, usize, &'static str)]);
+
+const WRONG: &[Wrong] = &[
+    (
+        "bad_addresses",
+        &[
+            (3, 5, "`192.0.2.10` is no address with port"),
+            (4, 5, "`2001:db8::10:80` is no address with port"),
+            (5, 5, "`192.0.2.10:http` is no address with port"),
+            (6, 5, "`www.example.com:80` is no address with port"),
+            (7, 5, "`2001:db8::10` is no address with port"),
+            (8, 5, "a service cannot be at 224.0.0.18"),
+        ],
+    ),
+    (
+        "check_kinds",
+        &[
+            (5, 1, "a check without a kind"),
+            (10, 12, "not both `tcp_check` and `http_get`"),
+            (13, 1, "unknown key `htp_get`"),
+        ],
+    ),
+    (
+        "check_times",
+        &[
+            (7, 11, "a timeout of 3s is longer than the interval of 1s"),
+            (11, 12, "`interval` is an integer, not a duration"),
+            (12, 11, "`1,5s` is no duration"),
+            (13, 8, "`rise` is out of range"),
+            (14, 8, "`fall` is a string, not an integer"),
+            (15, 10, "`jitter` is out of range"),
+            (19, 12, "`1m30s` is no duration"),
+            (20, 11, "`timeout` is out of range"),
+        ],
+    ),
+    ("duplicate_key", &[(6, 1, "`scheduler` is there twice")]),
+    ("duplicate_name", &[(5, 17, "`web` is there twice")]),
+    ("duplicate_real_server", &[(11, 11, "the real server 198.51.100.11:80 is defined twice")]),
+    ("duplicate_service", &[(6, 31, "the service tcp 192.0.2.10:80 is defined twice")]),
+    (
+        "families",
+        &[
+            (3, 26, "`prefix` without an IPv6 service"),
+            (6, 11, "2001:db8::11 is not of the address family of its service"),
+            (14, 36, "no connection from 2001:db8::1 to 198.51.100.13"),
+        ],
+    ),
+    (
+        "http_get",
+        &[
+            (7, 8, "`healthz` is no path"),
+            (8, 8, "`host` is no host"),
+            (9, 13, "`X Probe` is no header name"),
+            (9, 30, "`Host` among the headers"),
+            (9, 65, "the value of `X-Line` cannot be sent"),
+            (10, 10, "`status` is empty"),
+            (14, 8, "`/a b` is no path"),
+            (15, 11, "`200-` is no status"),
+            (15, 19, "`status` is out of range"),
+            (15, 24, "`299-200` is an empty range"),
+            (15, 35, "`2xx` is no status"),
+            (17, 7, "`tls` without HTTPS"),
+            (17, 35, "`ca_file` without `verify`"),
+            (20, 21, "`/#top` is no path"),
+            (20, 48, "`ca_file` is no absolute path"),
+            (20, 58, "unknown key `sni`"),
+        ],
+    ),
+    (
+        "include_itself",
+        &[
+            (2, 12, "include_itself.toml is read a second time"),
+            // In included/b.toml:
+            (2, 12, "a.toml is read a second time"),
+            (5, 1, "`on_stop` is there in two files"),
+            (8, 17, "`web` is there in two files"),
+            (13, 11, "the service tcp 192.0.2.10:80 is defined twice"),
+            (14, 29, "`` is no address"),
+        ],
+    ),
+    ("include_missing", &[(2, 29, "there is no file `no-such-file.toml`"), (2, 50, "`a**b`: ")]),
+    (
+        "many",
+        &[
+            (3, 1, "unknown key `router`"),
+            (4, 13, "`state_dir` is no absolute path"),
+            (7, 11, "`on_stop` cannot be `flush`"),
+            (12, 20, "a flag of the scheduler `mh`, not of `sh`"),
+            (16, 11, "a timeout of 2s"),
+            (17, 21, "`healthz` is no path"),
+            (17, 42, "`20` is no status"),
+            (20, 11, "the real server's port 81 is not the service's 80"),
+            (23, 1, "unknown key `adress`"),
+            (24, 10, "`weight` is a float"),
+            (26, 1, "a VRRP instance needs `interface`"),
+            (27, 21, "`virtual_router_id` is out of range"),
+            (28, 12, "`priority` is out of range"),
+            (29, 39, "the virtual address 192.0.2.10 is there twice"),
+            (31, 2, "unknown key `vrrp_instances`"),
+        ],
+    ),
+    (
+        "misc_check",
+        &[
+            (5, 32, "`command` is empty"),
+            (6, 33, "the program `check-db` is no absolute path"),
+            (7, 32, "`command` is a string, not an array"),
+            (8, 20, "`misc_check` needs `command`"),
+            (9, 54, "`user` is empty"),
+        ],
+    ),
+    (
+        "missing_keys",
+        &[
+            (1, 1, "a virtual server needs `address`, `addresses` or `fwmark`"),
+            (1, 1, "a virtual server needs `real_servers`"),
+            (6, 1, "a real server needs `address`"),
+            (9, 1, "a VRRP instance needs `virtual_router_id`"),
+            (9, 1, "a VRRP instance needs `virtual_addresses`"),
+        ],
+    ),
+    ("names", &[(1, 17, "`the web` cannot be a name"), (5, 16, "`` cannot be a name")]),
+    (
+        "not_yet",
+        &[
+            (7, 1, "unknown key `quorum`"),
+            (10, 1, "unknown key `smtp_check`"),
+            (12, 2, "unknown key `track_script`"),
+        ],
+    ),
+    (
+        "password_in_version_3",
+        &[
+            (4, 18, "`authentication` with version 3"),
+            (13, 8, "`type` cannot be `ah`"),
+            (14, 1, "unknown key `pasword`"),
+        ],
+    ),
+    (
+        "password_syntax",
+        &[
+            (2, 57, "missing comma between key-value pairs"),
+            (2, 63, "invalid literal string"),
+            (4, 21, "invalid basic string"),
+        ],
+    ),
+    ("password_too_long", &[(5, 46, "the password has 14 bytes")]),
+    (
+        "ports",
+        &[
+            (5, 11, "the real server's port 8080 is not the service's 80"),
+            (8, 11, "the real server 198.51.100.12 has no port"),
+            (15, 11, "the real server 198.51.100.14 has no port"),
+            (19, 11, "the service tcp 192.0.2.11:0 without persistence"),
+            (20, 25, "`tcp_check` has no port to connect to"),
+        ],
+    ),
+    (
+        "scheduler",
+        &[
+            (4, 31, "a flag of the scheduler `sh`, not of `mh`"),
+            (4, 42, "`scheduler_flags` cannot be `mh-prt`"),
+            (5, 14, "`one_packet` for tcp"),
+            (10, 12, "`protocol` cannot be `UDP`"),
+            (11, 13, "`weighted-least-connection` cannot be a `scheduler`"),
+            (12, 22, "`persistence_engine` without `persistence`"),
+        ],
+    ),
+    ("syntax", &[(2, 13, "string values must be quoted"), (5, 25, "invalid basic string")]),
+    (
+        "thresholds_and_weights",
+        &[
+            (3, 27, "`timeout` is not in seconds"),
+            (3, 47, "`netmask` is out of range"),
+            (7, 10, "`weight` is out of range"),
+            (9, 19, "`lower_threshold` 200 is above `upper_threshold` 100"),
+            (13, 10, "`weight` is out of range"),
+            (14, 19, "`lower_threshold` 10 is above `upper_threshold` 0"),
+        ],
+    ),
+    (
+        "tunnels",
+        &[
+            (3, 10, "`tunnel` without `forward = \"tunnel\"`"),
+            (10, 10, "`tunnel` without `forward = \"tunnel\"`"),
+            (16, 55, "a gue tunnel needs `port`"),
+            (17, 73, "this tunnel has no such checksum"),
+            (18, 55, "only a gue tunnel has a port"),
+            (19, 55, "`type` cannot be `vxlan`"),
+        ],
+    ),
+    (
+        "two_kinds_of_key",
+        &[
+            (3, 10, "a virtual server has `address` or `fwmark`, not both"),
+            (7, 13, "`addresses` is empty"),
+            (11, 10, "`fwmark` is out of range"),
+            (16, 12, "`protocol` beside `fwmark`"),
+            (21, 10, "`family` without `fwmark`"),
+        ],
+    ),
+    (
+        "unknown_key",
+        &[
+            (3, 1, "unknown key `shceduler`"),
+            (4, 1, "unknown key `colour`"),
+            (5, 1, "unknown key `lb_kind`"),
+            (9, 1, "unknown key `weigth`"),
+        ],
+    ),
+    (
+        "vrrp_addresses",
+        &[
+            (5, 5, "`33` is no prefix length"),
+            (6, 5, "`192.0.2.300/24` is no address"),
+            (7, 5, "a virtual address cannot be 224.0.0.1"),
+            (8, 42, "the label `eth1:1` does not start with `eth0`"),
+            (9, 42, "the label `eth0:a-long-word` has 16 bytes"),
+            (10, 44, "a label for 2001:db8::10"),
+            (11, 7, "unknown key `adress`"),
+            (12, 5, "`virtual_addresses` is an integer"),
+            (18, 21, "no IPv4 address in the instance"),
+        ],
+    ),
+    (
+        "vrrp_duplicates",
+        &[
+            (4, 39, "the virtual address 192.0.2.10 is there twice"),
+            (8, 21, "two instances with virtual router identifier 51 on eth0"),
+            (15, 22, "the virtual address 192.0.2.11 is there twice"),
+        ],
+    ),
+    (
+        "vrrp_owner",
+        &[
+            (5, 11, "`preempt = false` with priority 255"),
+            (6, 17, "`preempt_delay` without preemption"),
+            (6, 17, "`preempt_delay` with priority 255"),
+            (12, 1, "unknown key `state`"),
+            (13, 1, "unknown key `nopreempt`"),
+            (15, 23, "`repeat` is out of range"),
+            (15, 34, "`delay` is out of range"),
+        ],
+    ),
+    (
+        "vrrp_peers",
+        &[
+            (5, 18, "the peer 192.0.2.1 is this director itself"),
+            (5, 44, "the peer 192.0.2.2 is there twice"),
+            (5, 57, "a director cannot be at 224.0.0.18"),
+            (5, 71, "2001:db8::2 is no IPv4 address"),
+        ],
+    ),
+    (
+        "vrrp_ranges",
+        &[
+            (2, 13, "`a-name-that-is-too-long` cannot be an interface"),
+            (3, 21, "`virtual_router_id` is out of range"),
+            (4, 12, "`priority` is out of range"),
+            (5, 11, "`version` is out of range"),
+            (7, 11, "`preempt` is a string"),
+            (8, 21, "`virtual_addresses` is empty"),
+            (13, 19, "version 3 cannot have this `advert_interval`"),
+            (20, 19, "version 2 cannot have this `advert_interval`"),
+            (26, 19, "version 3 cannot have this `advert_interval`"),
+        ],
+    ),
+    (
+        "wrong_types",
+        &[
+            (2, 11, "`include` is a string, not an array"),
+            (3, 13, "`router_id` is an integer, not a string"),
+            (6, 13, "`unmanaged` is a boolean, not a string"),
+            (7, 19, "`resync_interval` is an integer, not a duration"),
+            (10, 11, "`address` is an integer, not a string"),
+            (11, 14, "`one_packet` is a string, not `true` or `false`"),
+            (12, 16, "`real_servers` is a table, not an array"),
+            (15, 7, "`dns` is a string, not a table"),
+        ],
+    ),
+];
+
+fn errors(name: &str) -> Errors {
+    // Relative, so that the texts do not depend on where the sources are.
+    let path = PathBuf::from("tests/wrong").join(name).with_extension("toml");
+    config::load(&path).expect_err(name)
+}
+
+#[test]
+fn each_error_is_at_its_place() {
+    for (name, expected) in WRONG {
+        let errors = errors(name);
+        let found: Vec<_> = errors
+            .iter()
+            .map(|error| {
+                let position = error.position.unwrap_or_else(|| panic!("{name}: {error}"));
+                (position.line, position.column, error.message.as_str())
+            })
+            .collect();
+        let as_expected = found.len() == expected.len()
+            && found.iter().zip(*expected).all(|(found, expected)| {
+                (found.0, found.1) == (expected.0, expected.1) && found.2.contains(expected.2)
+            });
+        assert!(as_expected, "{name}\nfound: {found:#?}\nexpected: {expected:#?}");
+    }
+}
+
+#[test]
+fn every_wrong_file_is_in_the_table() {
+    let files: BTreeSet<_> = Path::new("tests/wrong")
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let table: BTreeSet<_> = WRONG.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(files, table);
+}
+
+#[test]
+fn the_texts_are_as_recorded() {
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        for (name, _) in WRONG {
+            insta::assert_snapshot!(*name, errors(name).to_string());
+        }
+    });
+}
+
+#[test]
+fn no_error_shows_a_password() {
+    for name in ["password_too_long", "password_in_version_3", "password_syntax"] {
+        let errors = errors(name);
+        for text in [errors.render(false), errors.render(true), format!("{errors:?}")] {
+            assert!(!text.contains("hush"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn colours_are_added_on_request_only() {
+    let errors = errors("many");
+    assert!(!errors.render(false).contains('\u{1b}'));
+    assert!(errors.render(true).contains('\u{1b}'));
+}
+
+#[test]
+fn the_second_place_of_a_duplicate_may_be_in_another_file() {
+    let errors = errors("include_itself");
+    let error = errors.iter().find(|error| error.message.contains("`web`")).unwrap();
+    assert_eq!(error.file, Path::new("tests/wrong/included/b.toml"));
+    let related = &error.related[0];
+    assert_eq!(related.file, Path::new("tests/wrong/included/a.toml"));
+    assert_eq!((related.position.line, related.position.column), (5, 17));
+}
