@@ -145,7 +145,7 @@ pub struct VrrpStatus {
     /// `initialize`, `backup`, `master`, `fault`.
     pub state: String,
     /// Since when.
-    pub since: Option<Since>,
+    pub since: Since,
     /// Why, in words.
     pub why: String,
     /// Interface of the adverts.

@@ -52,7 +52,8 @@ impl From<Start> for State {
     }
 }
 
-/// A change of the verdict.
+/// A change of the verdict, or, once, its confirmation: what the monitor was started with is what
+/// its results say; then `from` and `to` are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// The verdict until now.
@@ -79,6 +80,8 @@ pub struct Judge {
     rise: u32,
     fall: u32,
     state: State,
+    /// Whether a result has said so; until then it is what the monitor was started with.
+    confirmed: bool,
     since: Instant,
     passes: u32,
     failures: u32,
@@ -95,6 +98,7 @@ impl Judge {
             rise: timing.rise.max(1),
             fall: timing.fall.max(1),
             state: start.into(),
+            confirmed: false,
             since: now,
             passes: 0,
             failures: 0,
@@ -103,7 +107,8 @@ impl Judge {
         }
     }
 
-    /// Takes the outcome that is known at `now`; gives the change of the verdict, if it is one.
+    /// Takes the outcome that is known at `now`; gives the change or first confirmation of the
+    /// verdict, if it is one.
     ///
     /// Local trouble is remembered and changes nothing else: neither the verdict nor a count.
     pub fn record(&mut self, outcome: Outcome, now: Instant) -> Option<Change> {
@@ -130,9 +135,12 @@ impl Judge {
         }
         self.history.push_back(outcome);
 
-        let to = verdict.filter(|&to| to != self.state)?;
+        let to = verdict.filter(|&to| to != self.state || !self.confirmed)?;
+        self.confirmed = true;
         let from = std::mem::replace(&mut self.state, to);
-        self.since = now;
+        if from != to {
+            self.since = now;
+        }
         Some(Change { from, to })
     }
 

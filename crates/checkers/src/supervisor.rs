@@ -68,7 +68,7 @@ pub enum Output {
 /// monitor that is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A verdict has changed.
+    /// A verdict has changed, or the one that the monitor was started with is confirmed.
     Transition(Transition),
     /// A monitor's probe could not run for a reason on this machine; its verdict stands. Reported
     /// when the trouble begins and when its words change, not at every run.
@@ -82,7 +82,7 @@ pub enum Event {
     },
 }
 
-/// A changed verdict.
+/// A changed verdict; a confirmed one where `from` and `to` are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
     /// The monitor.

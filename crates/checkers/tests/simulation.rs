@@ -73,14 +73,29 @@ struct Shadow {
 }
 
 impl Shadow {
-    /// The verdict by reading back over all results.
-    fn verdict(&self, timing: &Timing) -> State {
-        let real: Vec<bool> = self
-            .results
+    /// Whether each run passed, without those that local trouble prevented.
+    fn real(&self) -> Vec<bool> {
+        self.results
             .iter()
             .filter(|result| !matches!(result, ProbeResult::Local(_)))
             .map(|result| *result == ProbeResult::Passed)
-            .collect();
+            .collect()
+    }
+
+    /// Whether the results alone ever reached a threshold.
+    fn decided(&self, timing: &Timing) -> bool {
+        let real = self.real();
+        let row = |count: u32, wanted: bool| {
+            real.windows(count as usize).any(|run| run.iter().all(|&passed| passed == wanted))
+        };
+        (self.start == Start::Unknown && !real.is_empty())
+            || row(timing.rise, true)
+            || row(timing.fall, false)
+    }
+
+    /// The verdict by reading back over all results.
+    fn verdict(&self, timing: &Timing) -> State {
+        let real = self.real();
         let mut state = match self.start {
             Start::Unknown => State::Unknown,
             Start::Up => State::Up,
@@ -202,9 +217,12 @@ impl World {
         let last = shadow.results.last();
         let news =
             matches!(&outcome.result, ProbeResult::Local(_)) && last != Some(&outcome.result);
+        let timing = &run.monitor.check.timing;
+        let decided_before = shadow.decided(timing);
         shadow.results.push(outcome.result.clone());
         shadow.idle_since = Some(self.now);
-        let (from, to) = (shadow.state, shadow.verdict(&run.monitor.check.timing));
+        let (from, to) = (shadow.state, shadow.verdict(timing));
+        let confirmed = !decided_before && shadow.decided(timing);
         if from != to {
             shadow.state = to;
             shadow.since = self.now;
@@ -220,7 +238,7 @@ impl World {
             assert_eq!((&*monitor, at), (&run.monitor, self.now));
             assert_eq!(ProbeResult::Local(text), outcome.result);
         }
-        if from != to {
+        if from != to || confirmed {
             let Some(Output::Report(Event::Transition(transition))) = self.supervisor.poll_output()
             else {
                 panic!("{from} -> {to} was not reported");

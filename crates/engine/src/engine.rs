@@ -13,7 +13,7 @@ use ipvs::{DestinationKey, Operation, ServiceKey, Table};
 
 use crate::plan::{Cause, Ownership, Reason, Step, plan};
 use crate::standing::Standing;
-use crate::wanted::{Health, HealthBook, Placement, Wanted, monitor};
+use crate::wanted::{Health, HealthBook, Placement, Verdict, Wanted, monitor};
 
 /// First pause after a failed operation or a failed read; it doubles up to the resync interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -76,6 +76,15 @@ pub(crate) struct Placed {
     pub(crate) placement: Placement,
     pub(crate) state: State,
     pub(crate) since: Instant,
+}
+
+impl Placed {
+    /// Whether nothing has changed that an operator would date. An adopted server that turns out
+    /// to be up has been in service all the time.
+    fn is_still(&self, verdict: &Verdict) -> bool {
+        self.placement == verdict.placement
+            && (self.state == verdict.state || self.placement == Placement::In)
+    }
 }
 
 /// Keeps the kernel's table equal to the wanted one.
@@ -294,7 +303,7 @@ impl Engine {
                 let verdict = &server.verdict;
                 let since = before
                     .remove(&(*service, *key))
-                    .filter(|p| p.state == verdict.state && p.placement == verdict.placement)
+                    .filter(|before| before.is_still(verdict))
                     .map_or(now, |p| p.since);
                 let placed = Placed { placement: verdict.placement, state: verdict.state, since };
                 self.placed.insert((*service, *key), placed);

@@ -12,7 +12,7 @@ use anyhow::Context;
 use checkers::Monitor;
 use config::VirtualServer;
 use engine::{Engine, Event, Health, HealthBook, Input, Output, Settings, Step, View};
-use ipvs::{Client, Kernel, ServiceKey, Table};
+use ipvs::{Client, ServiceKey, Table};
 use tokio::sync::oneshot;
 
 use crate::owned::OwnedFile;

@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 /// Keeps the kernel's IPVS table equal to what the definitions and the health of the real servers
 /// ask for, and moves virtual addresses between directors with VRRP.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -6,12 +6,15 @@ use std::time::Instant;
 
 use anyhow::Context;
 use api::{
-    CheckHealth, DaemonStatus, FailingOperation, Planning, RealServerStatus, ReloadStatus, Status,
-    UnmanagedDestination, UnmanagedService, VirtualServerStatus,
+    CheckHealth, Counter, DaemonStatus, FailingOperation, Planning, RealServerStatus, ReloadStatus,
+    Status, UnmanagedDestination, UnmanagedService, VirtualAddressStatus, VirtualServerStatus,
+    VrrpStatus,
 };
 use engine::{Placement, ServerView, ServiceView};
 use ipvs::TableService;
 use tokio::sync::oneshot;
+use vrrp::shell::StatusReader;
+use vrrp::{InstanceStatus, State};
 
 use crate::clock::since;
 use crate::director::{Director, Message, Sight};
@@ -20,7 +23,7 @@ use crate::director::{Director, Message, Sight};
 #[derive(Debug)]
 pub(crate) struct Reporter {
     pub(crate) director: Director,
-    pub(crate) vrrp: Option<vrrp::shell::StatusReader>,
+    pub(crate) vrrp: StatusReader,
     pub(crate) router_id: String,
     pub(crate) config_file: PathBuf,
     pub(crate) started: Instant,
@@ -61,7 +64,7 @@ impl Reporter {
             .last_reload()
             .clone()
             .map(|reload| ReloadStatus { when: since(reload.at), error: reload.error });
-        let vrrp = self.vrrp.as_ref().map(vrrp::shell::StatusReader::read).unwrap_or_default();
+        let vrrp = self.vrrp.read().await;
         Ok(Status {
             router_id: self.router_id.clone(),
             daemon: DaemonStatus {
@@ -138,6 +141,35 @@ fn unmanaged(service: &TableService) -> UnmanagedService {
                 forward: d.destination.forward.to_string(),
                 weight: d.destination.weight.get(),
             })
+            .collect(),
+    }
+}
+
+fn vrrp_instance(instance: &InstanceStatus) -> VrrpStatus {
+    let held = instance.state == State::Master;
+    VrrpStatus {
+        name: instance.name.clone(),
+        state: instance.state.to_string(),
+        since: since(instance.since),
+        why: instance.reason.clone(),
+        interface: instance.interface.clone(),
+        virtual_router_id: instance.vrid,
+        priority: instance.priority,
+        master_address: instance.master.map(|master| master.address.to_string()),
+        master_priority: instance.master.map(|master| master.priority),
+        addresses: instance
+            .addresses
+            .iter()
+            .map(|address| VirtualAddressStatus {
+                address: format!("{}/{}", address.address, address.prefix),
+                interface: address.interface.clone(),
+                held,
+            })
+            .collect(),
+        counters: instance
+            .counters
+            .iter()
+            .map(|(name, value)| Counter { name: name.clone(), value: *value })
             .collect(),
     }
 }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
+use checkers::Monitor;
 use config::Config;
 use engine::{Engine, Health};
 use sd_notify::NotifyState;
@@ -22,8 +23,9 @@ use crate::socket::ControlSocket;
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let config = load(&arguments.config)?;
-    let socket_path = arguments.socket.as_ref().unwrap_or(&config.global.control_socket);
-    let (_socket, listener) = ControlSocket::bind(socket_path)?;
+    let socket_path =
+        arguments.socket.clone().unwrap_or_else(|| config.global.control_socket.clone());
+    let (_socket, listener) = ControlSocket::bind(&socket_path)?;
     let client = match ipvs::Client::open() {
         Ok(client) => Some(client),
         // A director that only moves addresses needs no IPVS.
@@ -191,14 +193,23 @@ fn report_health(director: &Director, event: checkers::Event) {
             let health =
                 Health { state: transition.to, since: transition.at, why: transition.reason };
             // The director is gone only when lvsd stops.
-            let _ = director.send(Message::Health(Box::new(transition.monitor), health));
+            let monitor = Box::new(Monitor::clone(&transition.monitor));
+            let _ = director.send(Message::Health(monitor, health));
         }
-        checkers::Event::LocalTrouble(trouble) => tracing::warn!("{trouble}"),
+        checkers::Event::LocalTrouble { monitor, text, .. } => tracing::warn!(
+            "check {} of {}: {text}; the server's state stays",
+            monitor.check.kind.name(),
+            monitor.target
+        ),
     }
 }
 
 fn log_vrrp(event: &vrrp::Event) {
-    tracing::info!("{event}");
+    if event.is_warning() {
+        tracing::warn!("{event}");
+    } else {
+        tracing::info!("{event}");
+    }
 }
 
 /// systemd may not be there; then nobody misses the message.

@@ -1,1 +1,65 @@
-//! Placeholder.
+//! Links, addresses and sysctls of the running kernel, over rtnetlink (rtnetlink(7)).
+//!
+//! [`Netlink`] asks and changes, one request at a time. [`Monitor`] tells what changes, whoever
+//! changed it. [`sysctl`] reads and writes `/proc/sys`. All of them see the network namespace of
+//! the thread that opened them.
+
+mod error;
+mod message;
+mod monitor;
+mod request;
+pub mod sysctl;
+
+use std::fmt;
+use std::net::IpAddr;
+
+pub use error::Error;
+pub use monitor::{Event, Monitor};
+pub use request::Netlink;
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number of it, unique in the network namespace and never 0.
+    pub index: u32,
+    /// Its name, such as `eth0`.
+    pub name: String,
+    /// Its MAC address; `None` where the hardware address has not six bytes (tunnels).
+    pub mac: Option<[u8; 6]>,
+    /// An administrator set it up: `IFF_UP`.
+    pub up: bool,
+    /// It can carry packets now: `IFF_RUNNING` or `IFF_LOWER_UP`. A link that is not `up` never is.
+    pub running: bool,
+}
+
+/// An IP address on an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The interface's [`Link::index`].
+    pub index: u32,
+    /// The address of this host (`IFA_LOCAL`), not that of a point-to-point peer.
+    pub address: IpAddr,
+    /// Length of the network prefix in bits.
+    pub prefix: u8,
+    /// The label; IPv4 addresses have one, by default the interface's name.
+    pub label: Option<String>,
+}
+
+/// An address to add or to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewAddress<'a> {
+    /// The interface's name.
+    pub interface: &'a str,
+    /// The address.
+    pub address: IpAddr,
+    /// Length of the network prefix in bits: up to 32 for IPv4, up to 128 for IPv6.
+    pub prefix: u8,
+    /// A label of at most 15 bytes, for IPv4; the kernel keeps none for IPv6, so it is not sent.
+    pub label: Option<&'a str>,
+}
+
+impl fmt::Display for NewAddress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} on {}", self.address, self.prefix, self.interface)
+    }
+}

@@ -1,0 +1,321 @@
+//! Against the running kernel, each test in a network namespace of its own. Expected values are
+//! what `ip` says.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::net::IpAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use netif::{Event, Monitor, Netlink, NewAddress, sysctl};
+use nix::sched::{CloneFlags, unshare};
+
+/// Far beyond what any of this takes.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Runs `test` in a fresh network namespace, on a thread of its own since a namespace belongs to a
+/// thread.
+fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace of its own needs root");
+        ip("link set lo up");
+        test();
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn ip(arguments: &str) -> String {
+    let output = Command::new("ip").args(arguments.split(' ')).output().unwrap();
+    assert!(output.status.success(), "ip {arguments}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn ip_json(arguments: &str) -> serde_json::Value {
+    serde_json::from_str(&ip(&format!("-json {arguments}"))).unwrap()
+}
+
+/// The entries of `ip address show` for an address.
+fn shown(interface: &str, address: &str) -> Vec<serde_json::Value> {
+    let json = ip_json(&format!("address show dev {interface}"));
+    let all = json[0]["addr_info"].as_array().unwrap().clone();
+    all.into_iter().filter(|a| a["local"] == address).collect()
+}
+
+fn new<'a>(interface: &'a str, address: &str, prefix: u8) -> NewAddress<'a> {
+    NewAddress { interface, address: address.parse().unwrap(), prefix, label: None }
+}
+
+#[test]
+fn links_are_those_of_ip() {
+    in_namespace(|| {
+        ip("link add v0 address 02:00:00:00:00:07 type veth peer name v1");
+        let mut netlink = Netlink::open().unwrap();
+        let json = ip_json("link show");
+        let expected: Vec<(u64, &str)> = json
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|l| (l["ifindex"].as_u64().unwrap(), l["ifname"].as_str().unwrap()))
+            .collect();
+        let links = netlink.links().unwrap();
+        let ours: Vec<(u64, &str)> =
+            links.iter().map(|l| (u64::from(l.index), l.name.as_str())).collect();
+        assert_eq!(ours, expected);
+
+        let v0 = netlink.link("v0").unwrap().unwrap();
+        assert_eq!(v0.mac, Some([2, 0, 0, 0, 0, 7]));
+        assert!(!v0.up && !v0.running);
+        ip("link set v0 up");
+        let v0 = netlink.link("v0").unwrap().unwrap();
+        assert!(v0.up && !v0.running, "its peer is down: {v0:?}");
+        ip("link set v1 up");
+        let v0 = netlink.link("v0").unwrap().unwrap();
+        assert!(v0.up && v0.running, "{v0:?}");
+        let lo = netlink.link("lo").unwrap().unwrap();
+        assert!(lo.up && lo.running, "{lo:?}");
+    });
+}
+
+#[test]
+fn a_name_nobody_has_is_none() {
+    in_namespace(|| {
+        let mut netlink = Netlink::open().unwrap();
+        for name in ["eth9", "", "a-name-of-more-than-fifteen-bytes"] {
+            assert_eq!(netlink.link(name).unwrap(), None, "{name:?}");
+        }
+    });
+}
+
+#[test]
+fn ipv4_addresses_come_and_go() {
+    in_namespace(|| {
+        ip("link add v0 type veth peer name v1");
+        let mut netlink = Netlink::open().unwrap();
+        let vip = NewAddress { label: Some("v0:vip"), ..new("v0", "10.0.0.1", 24) };
+        assert!(netlink.add_address(&vip).unwrap());
+        assert!(!netlink.add_address(&vip).unwrap(), "the second time it is there already");
+
+        let entry = &shown("v0", "10.0.0.1")[0];
+        assert_eq!(entry["prefixlen"], 24);
+        assert_eq!(entry["label"], "v0:vip");
+        assert_eq!(entry["scope"], "global");
+        assert_eq!(entry.get("broadcast"), None);
+
+        let index = netlink.link("v0").unwrap().unwrap().index;
+        let ours: Vec<_> =
+            netlink.addresses().unwrap().into_iter().filter(|a| a.index == index).collect();
+        assert_eq!(ours.len(), 1);
+        assert_eq!(ours[0].address, "10.0.0.1".parse::<IpAddr>().unwrap());
+        assert_eq!(ours[0].prefix, 24);
+        assert_eq!(ours[0].label.as_deref(), Some("v0:vip"));
+
+        assert!(!netlink.delete_address(&new("v0", "10.0.0.1", 32)).unwrap(), "another prefix");
+        assert!(!netlink.delete_address(&new("v0", "10.0.0.2", 24)).unwrap(), "another address");
+        assert_eq!(shown("v0", "10.0.0.1").len(), 1);
+        assert!(netlink.delete_address(&new("v0", "10.0.0.1", 24)).unwrap(), "whatever its label");
+        assert!(!netlink.delete_address(&vip).unwrap());
+        assert!(shown("v0", "10.0.0.1").is_empty());
+    });
+}
+
+#[test]
+fn ipv6_addresses_are_usable_at_once() {
+    in_namespace(|| {
+        ip("link add v0 type veth peer name v1");
+        ip("link set v0 up");
+        ip("link set v1 up");
+        let mut netlink = Netlink::open().unwrap();
+        let vip = new("v0", "2001:db8::1", 64);
+        assert!(netlink.add_address(&vip).unwrap());
+        assert!(!netlink.add_address(&vip).unwrap());
+        let entry = &shown("v0", "2001:db8::1")[0];
+        assert_eq!(entry["prefixlen"], 64);
+        assert_eq!(entry["nodad"], true, "{entry}");
+        assert_eq!(entry.get("tentative"), None, "{entry}");
+        assert!(
+            netlink
+                .addresses()
+                .unwrap()
+                .iter()
+                .any(|a| { a.address == vip.address && a.prefix == 64 && a.label.is_none() })
+        );
+        assert!(netlink.delete_address(&vip).unwrap());
+        assert!(!netlink.delete_address(&vip).unwrap());
+        assert!(shown("v0", "2001:db8::1").is_empty());
+    });
+}
+
+#[test]
+fn a_peers_address_is_not_ours() {
+    in_namespace(|| {
+        ip("address add 10.1.0.1 peer 10.1.0.2/32 dev lo");
+        let addresses = Netlink::open().unwrap().addresses().unwrap();
+        let has =
+            |text: &str| addresses.iter().any(|a| a.address == text.parse::<IpAddr>().unwrap());
+        assert!(has("10.1.0.1") && !has("10.1.0.2"), "{addresses:?}");
+    });
+}
+
+#[test]
+fn many_addresses_are_all_listed() {
+    in_namespace(|| {
+        let mut netlink = Netlink::open().unwrap();
+        // Far more than fits into one datagram of 32 KiB.
+        for third in 0..8 {
+            for last in 1..=250 {
+                assert!(
+                    netlink.add_address(&new("lo", &format!("10.9.{third}.{last}"), 32)).unwrap()
+                );
+            }
+        }
+        let addresses = netlink.addresses().unwrap();
+        assert_eq!(
+            addresses.iter().filter(|a| a.address.is_ipv4() && a.prefix == 32).count(),
+            2000
+        );
+    });
+}
+
+#[test]
+fn refusals_name_the_object_and_the_reason() {
+    in_namespace(|| {
+        let mut netlink = Netlink::open().unwrap();
+        let error = netlink.add_address(&new("eth9", "10.0.0.1", 24)).unwrap_err();
+        assert_eq!(error.to_string(), "netif: add address 10.0.0.1/24 on eth9: no such interface");
+        assert_eq!(error.errno(), Some(nix::errno::Errno::ENODEV as i32));
+        assert!(!netlink.delete_address(&new("eth9", "10.0.0.1", 24)).unwrap());
+
+        let error = netlink.add_address(&new("lo", "10.0.0.1", 33)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "netif: add address 10.0.0.1/33 on lo: invalid argument: ipv4: Invalid prefix length"
+        );
+        let long = NewAddress { label: Some("lo:123456789012345"), ..new("lo", "10.0.0.1", 32) };
+        let error = netlink.add_address(&long).unwrap_err();
+        assert_eq!(error.errno(), Some(nix::errno::Errno::ERANGE as i32), "{error}");
+        // And the connection is as good as before.
+        assert!(netlink.add_address(&new("lo", "10.0.0.1", 32)).unwrap());
+    });
+}
+
+/// The first event that `pick` takes, or a failed test.
+async fn event<T>(monitor: &mut Monitor, pick: impl Fn(Event) -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(found) = pick(monitor.next().await.unwrap()) {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.expect("the event comes")
+}
+
+fn with_runtime<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { test().await });
+}
+
+#[test]
+fn the_monitor_tells_of_addresses_and_links() {
+    in_namespace(|| {
+        with_runtime(|| async {
+            ip("link add v0 type veth peer name v1");
+            ip("link set v1 up");
+            let mut netlink = Netlink::open().unwrap();
+            let index = netlink.link("v0").unwrap().unwrap().index;
+            let mut monitor = Monitor::open().unwrap();
+
+            ip("link set v0 up");
+            let v0 = |up: bool| {
+                move |e| match e {
+                    Event::Link(l) if l.name == "v0" && l.up == up && l.running == up => Some(l),
+                    _ => None,
+                }
+            };
+            assert_eq!(event(&mut monitor, v0(true)).await.index, index);
+
+            for (address, prefix) in [("10.0.0.1", 24), ("2001:db8::1", 64)] {
+                let vip = new("v0", address, prefix);
+                assert!(netlink.add_address(&vip).unwrap());
+                let added = event(&mut monitor, |e| match e {
+                    Event::Address(a) if a.address == vip.address => Some(a),
+                    _ => None,
+                })
+                .await;
+                assert_eq!((added.index, added.prefix), (index, prefix));
+                ip(&format!("address del {address}/{prefix} dev v0"));
+                let gone = event(&mut monitor, |e| match e {
+                    Event::AddressGone(a) if a.address == vip.address => Some(a),
+                    _ => None,
+                })
+                .await;
+                assert_eq!(gone, added);
+            }
+
+            ip("link set v0 down");
+            event(&mut monitor, v0(false)).await;
+            ip("link del v0");
+            let gone = |e| match e {
+                Event::LinkGone { index } => Some(index),
+                _ => None,
+            };
+            let both = [event(&mut monitor, gone).await, event(&mut monitor, gone).await];
+            assert!(both.contains(&index), "{both:?}");
+        });
+    });
+}
+
+#[test]
+fn leaving_a_bridge_is_not_the_end_of_a_link() {
+    in_namespace(|| {
+        with_runtime(|| async {
+            ip("link add br0 type bridge");
+            ip("link add v0 type veth peer name v1");
+            ip("link set v0 master br0");
+            let mut monitor = Monitor::open().unwrap();
+            ip("link set v0 nomaster");
+            ip("link add last type bridge");
+            let gone = event(&mut monitor, |e| match e {
+                Event::LinkGone { .. } => Some(true),
+                Event::Link(l) if l.name == "last" => Some(false),
+                _ => None,
+            })
+            .await;
+            assert!(!gone, "v0 still exists");
+        });
+    });
+}
+
+#[test]
+fn a_flood_ends_in_resync_and_the_monitor_goes_on() {
+    in_namespace(|| {
+        with_runtime(|| async {
+            let mut monitor = Monitor::open().unwrap();
+            let mut netlink = Netlink::open().unwrap();
+            // More news than a receive buffer of 1 MiB (or less, capped) can hold: one takes up
+            // some 800 bytes of it.
+            let vip = new("lo", "10.0.0.1", 32);
+            for _ in 0..4000 {
+                assert!(netlink.add_address(&vip).unwrap());
+                assert!(netlink.delete_address(&vip).unwrap());
+            }
+            event(&mut monitor, |e| (e == Event::Resync).then_some(())).await;
+            ip("link add last type bridge");
+            event(&mut monitor, |e| matches!(e, Event::Link(l) if l.name == "last").then_some(()))
+                .await;
+        });
+    });
+}
+
+#[test]
+fn sysctls_are_those_of_the_namespace() {
+    in_namespace(|| {
+        let key = "net/ipv4/conf/lo/arp_ignore";
+        assert_eq!(sysctl::read(key).unwrap(), "0");
+        sysctl::write(key, "1").unwrap();
+        assert_eq!(sysctl::read(key).unwrap(), "1");
+        let error = sysctl::write(key, "many").unwrap_err().to_string();
+        assert_eq!(error, format!("netif: set sysctl {key} to many: invalid argument"));
+    });
+}

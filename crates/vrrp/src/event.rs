@@ -1,0 +1,104 @@
+//! What an instance has to say.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use crate::packet::DropCause;
+
+/// State of an instance (RFC 9568 §6.3, with Fault for an interface that cannot carry adverts).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Not started yet, or stopped.
+    Initialize,
+    /// Listens; another director is master.
+    Backup,
+    /// Holds the addresses.
+    Master,
+    /// The interface is down, missing or without an address.
+    Fault,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initialize => "initialize",
+            Self::Backup => "backup",
+            Self::Master => "master",
+            Self::Fault => "fault",
+        })
+    }
+}
+
+/// News of one instance, worth a log line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Name of the instance.
+    pub instance: String,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// The state changed.
+    Transition {
+        /// Until now.
+        from: State,
+        /// From now on.
+        to: State,
+        /// Why, in words.
+        reason: String,
+    },
+    /// Another director claims to be master too.
+    Rival {
+        /// Its address.
+        address: Ipv4Addr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// The other master is silent again; the addresses were announced again.
+    RivalGone {
+        /// Its address.
+        address: Ipv4Addr,
+    },
+    /// The first packet since the last transition that was dropped for this cause.
+    Dropped {
+        /// Why.
+        cause: DropCause,
+        /// Its source.
+        source: Ipv4Addr,
+    },
+    /// Something on this machine did not work, in words.
+    Trouble(String),
+}
+
+impl Event {
+    /// Whether an operator should look at it.
+    pub fn is_warning(&self) -> bool {
+        match &self.kind {
+            EventKind::Transition { to, .. } => *to == State::Fault,
+            EventKind::Rival { .. } | EventKind::Dropped { .. } | EventKind::Trouble(_) => true,
+            EventKind::RivalGone { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "vrrp {}: ", self.instance)?;
+        match &self.kind {
+            EventKind::Transition { from, to, reason } => write!(f, "{from} -> {to}: {reason}"),
+            EventKind::Rival { address, priority } => {
+                write!(f, "{address} claims to be master too, with priority {priority}")
+            }
+            EventKind::RivalGone { address } => {
+                write!(f, "{address} no longer claims to be master; addresses announced again")
+            }
+            EventKind::Dropped { cause, source } => {
+                write!(f, "packet from {source} dropped: {cause}; more of these are only counted")
+            }
+            EventKind::Trouble(text) => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The shell: a thread with sockets and timers around the state machines.
+//!
+//! The thread waits for nothing but packets, timers, the kernel's news of links and addresses, and
+//! commands. It does not log: what there is to say goes out as [`Event`] over an unbounded channel.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the shell is where clock, sockets and thread live"
+)]
+
+mod arp;
+mod interfaces;
+mod socket;
+mod worker;
+
+use std::io;
+use std::sync::mpsc::Sender;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::event::Event;
+use crate::instance::InstanceStatus;
+use crate::spec::InstanceSpec;
+
+/// A stop sends a few packets and removes a few addresses; it takes milliseconds.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why VRRP could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// This process may not open raw sockets.
+    #[error("vrrp: opening a raw socket: permission denied; run lvsd as root or with CAP_NET_RAW")]
+    NotPermitted,
+    /// A socket could not be opened.
+    #[error("vrrp: opening a raw socket: {0}")]
+    Socket(#[source] io::Error),
+    /// Links and addresses cannot be watched.
+    #[error(transparent)]
+    Interfaces(#[from] netif::Error),
+    /// The thread could not be started.
+    #[error("vrrp: starting the thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// What the thread is told and asked.
+enum Command {
+    Reload(Vec<InstanceSpec>),
+    Status(oneshot::Sender<Vec<InstanceStatus>>),
+    Stop,
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub struct Handle {
+    commands: mpsc::UnboundedSender<Command>,
+    thread: JoinHandle<()>,
+}
+
+/// Asks the running thread for its instances' status.
+#[derive(Debug, Clone)]
+pub struct StatusReader(mpsc::UnboundedSender<Command>);
+
+/// Starts the thread in the network namespace of the calling thread. News go to `events`.
+///
+/// # Errors
+/// [`Error`], each with what to do. A missing interface is none: the instance waits for it.
+pub fn spawn(specs: Vec<InstanceSpec>, events: Sender<Event>) -> Result<Handle, Error> {
+    if !specs.is_empty() {
+        socket::probe().map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => Error::NotPermitted,
+            _ => Error::Socket(error),
+        })?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Thread)?;
+    let (commands, receiver) = mpsc::unbounded_channel();
+    let worker = {
+        let _context = runtime.enter();
+        worker::Worker::new(specs, events, receiver)?
+    };
+    let thread = thread::Builder::new()
+        .name("vrrp".to_owned())
+        .spawn(move || runtime.block_on(worker.run()))
+        .map_err(Error::Thread)?;
+    Ok(Handle { commands, thread })
+}
+
+impl Handle {
+    /// Changes to these instances. One with the same name, interface and VRID keeps its state; one
+    /// that is gone gives up mastership and its addresses.
+    pub fn reload(&self, specs: Vec<InstanceSpec>) {
+        // The thread is gone only after a panic, which ends lvsd's watch over it anyway.
+        let _ = self.commands.send(Command::Reload(specs));
+    }
+
+    /// A way to ask for the status.
+    pub fn status_reader(&self) -> StatusReader {
+        StatusReader(self.commands.clone())
+    }
+
+    /// Gives up mastership of every instance, removes the addresses, and ends the thread.
+    pub fn stop(self) {
+        let _ = self.commands.send(Command::Stop);
+        let until = std::time::Instant::now() + STOP_TIMEOUT;
+        while !self.thread.is_finished() && std::time::Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl StatusReader {
+    /// Every instance as it is now; nothing if the thread does not answer within a second.
+    pub async fn read(&self) -> Vec<InstanceStatus> {
+        let (answer, receiver) = oneshot::channel();
+        if self.0.send(Command::Status(answer)).is_err() {
+            return Vec::new();
+        }
+        match tokio::time::timeout(Duration::from_secs(1), receiver).await {
+            Ok(Ok(statuses)) => statuses,
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The timers of an instance: plain data.
+
+use std::time::Instant;
+
+/// What an instance waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// Master: the next advert (`Adver_Timer`).
+    Advert,
+    /// Backup: the master has been silent for too long (`Active_Down_Timer`).
+    MasterDown,
+    /// Master: the second burst of gratuitous ARP.
+    SecondAnnounce,
+    /// Master: the next burst of gratuitous ARP among the regular ones.
+    Refresh,
+    /// Master: the other master has been silent for as long as a live one would not be.
+    RivalGone,
+}
+
+impl Timer {
+    const ALL: [Self; 5] =
+        [Self::Advert, Self::MasterDown, Self::SecondAnnounce, Self::Refresh, Self::RivalGone];
+}
+
+/// When each timer is due, if it runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct TimerTable([Option<Instant>; Timer::ALL.len()]);
+
+impl TimerTable {
+    /// Starts a timer, or moves it.
+    pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = Some(at);
+    }
+
+    /// Stops a timer.
+    pub(crate) fn stop(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    /// Stops all timers.
+    pub(crate) fn stop_all(&mut self) {
+        *self = Self::default();
+    }
+
+    /// When the next timer is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.0.iter().flatten().min().copied()
+    }
+
+    /// Takes the timer that is due at `now`, the earliest first.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Timer> {
+        let next = self.next().filter(|&at| at <= now)?;
+        let timer = Timer::ALL.into_iter().find(|&timer| self.0[timer as usize] == Some(next))?;
+        self.stop(timer);
+        Some(timer)
+    }
+}
