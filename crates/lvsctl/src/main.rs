@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 
 /// Looks at and steers the director of a Linux Virtual Server.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version)]
 struct Arguments {
     /// The control socket of lvsd
     #[arg(long, global = true, value_name = "PATH", env = "LVSD_SOCKET", default_value = api::DEFAULT_SOCKET)]

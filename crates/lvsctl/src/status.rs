@@ -95,7 +95,7 @@ fn vrrp(instances: &[VrrpStatus]) -> String {
         rows.push(vec![
             instance.name.clone(),
             instance.state.to_uppercase(),
-            instance.since.as_ref().map_or_else(|| "-".to_owned(), ago),
+            ago(&instance.since),
             instance.priority.to_string(),
             master,
             addresses.join(", "),

@@ -261,5 +261,4 @@ fn string(payload: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "message/tests.rs"]
 mod tests;

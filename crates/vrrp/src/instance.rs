@@ -120,6 +120,7 @@ pub struct Instance {
 impl Instance {
     /// An instance in Initialize; it starts with [`Input::Up`].
     pub fn new(spec: InstanceSpec, now: Instant) -> Self {
+        let spec = with_an_interval(spec);
         Self {
             master_interval: spec.advert_interval,
             spec,
@@ -178,6 +179,12 @@ impl Instance {
                             if priority < self.spec.priority.get() =>
                         {
                             format!("{address} has only priority {priority}")
+                        }
+                        Some(Master { address, priority })
+                            if priority == self.spec.priority.get()
+                                && self.source > Some(address) =>
+                        {
+                            format!("{address} has equal priority {priority}, lower address")
                         }
                         Some(Master { address, .. }) => {
                             format!("no advert from {address} in time")
@@ -280,12 +287,13 @@ impl Instance {
     }
 
     fn down(&mut self, reason: String, now: Instant) {
-        self.source = None;
         if self.state == State::Fault {
+            self.reason = reason;
             return;
         }
         self.remove_leftovers();
-        self.leave();
+        self.give_up();
+        self.source = None;
         self.master = None;
         self.transition(State::Fault, reason, now);
     }
@@ -298,17 +306,21 @@ impl Instance {
     }
 
     fn shutdown(&mut self, now: Instant) {
-        let was_master = self.state == State::Master;
-        self.leave();
-        if was_master {
-            // After the addresses are gone: a backup with a high priority answers within
-            // milliseconds.
-            self.send_advert(0);
-        }
+        self.give_up();
         self.source = None;
         self.master = None;
         if self.state != State::Initialize {
             self.transition(State::Initialize, "stopped".to_owned(), now);
+        }
+    }
+
+    /// Leaves the state, and mastership with priority 0. The addresses go first: a backup with a
+    /// high priority takes over within milliseconds.
+    fn give_up(&mut self) {
+        let was_master = self.state == State::Master;
+        self.leave();
+        if was_master {
+            self.send_advert(0);
         }
     }
 
@@ -390,22 +402,24 @@ impl Instance {
         }
         self.counters.received += 1;
         match self.state {
-            State::Backup => self.advert_as_backup(header.source, &advert, now),
+            State::Backup => self.advert_as_backup(own, header.source, &advert, now),
             State::Master => self.advert_as_master(own, header.source, &advert, now),
             State::Initialize | State::Fault => {}
         }
         Ok(())
     }
 
-    /// RFC 9568 §6.4.2.
-    fn advert_as_backup(&mut self, sender: Ipv4Addr, advert: &Advert, now: Instant) {
+    /// RFC 9568 §6.4.2, but for equal priorities: there the RFC leaves mastership to whoever had
+    /// it first, so that chance decides. Here the higher address is the better director in every
+    /// state, as it is between two masters; `preempt = false` gives the RFC's behaviour.
+    fn advert_as_backup(&mut self, own: Ipv4Addr, sender: Ipv4Addr, advert: &Advert, now: Instant) {
         if advert.priority == 0 {
             self.master = Some(Master { address: sender, priority: 0 });
             self.timers.set(Timer::MasterDown, now + self.skew());
             return;
         }
         self.master = Some(Master { address: sender, priority: advert.priority });
-        if advert.priority >= self.spec.priority.get() {
+        if (advert.priority, sender) > (self.spec.priority.get(), own) {
             self.worse_master_since = None;
         } else if self.preempts(now) {
             // Its adverts do not count: the timer runs out and this director takes over.
@@ -450,15 +464,21 @@ impl Instance {
     }
 
     fn reconfigure(&mut self, spec: InstanceSpec, now: Instant) {
-        let old = std::mem::replace(&mut self.spec, spec);
+        let old = std::mem::replace(&mut self.spec, with_an_interval(spec));
         match self.state {
             State::Initialize | State::Fault => {}
             _ if self.is_owner() && self.state == State::Backup => {
                 self.become_master("owner of the addresses".to_owned(), now);
             }
             State::Backup => {
-                self.master_interval = self.spec.advert_interval;
-                self.timers.set(Timer::MasterDown, now + self.master_down_interval());
+                // What was learnt from a live master stays true, and a reload must not put off
+                // the moment at which a dead one is noticed.
+                if self.master.is_none() || old.version != self.spec.version {
+                    self.master_interval = self.spec.advert_interval;
+                }
+                let at = now + self.master_down_interval();
+                let at = self.timers.get(Timer::MasterDown).map_or(at, |before| before.min(at));
+                self.timers.set(Timer::MasterDown, at);
             }
             State::Master => {
                 let missing = |from: &[VirtualAddress], of: &[VirtualAddress]| -> Vec<_> {
@@ -524,6 +544,12 @@ impl Instance {
         let instance = self.spec.name.clone();
         self.outputs.push_back(Output::Event(Event { instance, kind }));
     }
+}
+
+/// An interval of 0 would be an endless stream of adverts; the shortest on the wire is 10 ms.
+fn with_an_interval(mut spec: InstanceSpec) -> InstanceSpec {
+    spec.advert_interval = spec.advert_interval.max(Centiseconds::new(1));
+    spec
 }
 
 #[cfg(test)]

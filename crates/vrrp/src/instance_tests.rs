@@ -197,15 +197,59 @@ fn a_backup_waits_while_it_hears_a_master() {
         bench.pass(1000);
         assert_eq!(bench.advert(LOWER, 150), [""; 0]);
     }
-    // Equal priority counts too: a live master is not displaced by its equal.
-    assert_eq!(bench.advert(LOWER, 100), [""; 0]);
+    // Equal priority counts too if the master's address is the higher one.
+    assert_eq!(bench.advert(HIGHER, 100), [""; 0]);
     assert_eq!(bench.next(), Some(5000 + 3609));
-    assert_eq!(bench.instance.status().master, Some(Master { address: LOWER, priority: 100 }));
+    assert_eq!(bench.instance.status().master, Some(Master { address: HIGHER, priority: 100 }));
     let words = bench.pass(3610);
     assert_eq!(
         words.last().unwrap(),
-        "vrrp VI_1: backup -> master: no advert from 10.0.0.1 in time"
+        "vrrp VI_1: backup -> master: no advert from 10.0.0.3 in time"
     );
+}
+
+/// The higher address is the better director; without preemption whoever was first stays.
+#[test]
+fn at_equal_priorities_the_higher_address_preempts() {
+    for (preempt, state) in [(true, State::Master), (false, State::Backup)] {
+        let mut bench = Bench::started(InstanceSpec { preempt, ..spec(100) });
+        for _ in 0..4 {
+            bench.advert(LOWER, 100);
+            bench.pass(1000);
+        }
+        assert_eq!(bench.instance.state(), state, "preempt = {preempt}");
+    }
+}
+
+/// A live master with a longer interval is not lost by a reload of something else, and a dead one
+/// is noticed however often there is a reload.
+#[test]
+fn a_reload_leaves_the_down_timer_alone() {
+    let quick = InstanceSpec { advert_interval: Centiseconds::new(10), ..spec(100) };
+    let mut bench = Bench::started(quick.clone());
+    bench.advert_with(HIGHER, |advert| {
+        advert.priority = 150;
+        advert.interval = Centiseconds::SECOND;
+    });
+    for second in 1..=3 {
+        bench.pass(1000);
+        let announce = Announce { repeat: second, ..Announce::default() };
+        let changed = InstanceSpec { announce, ..quick.clone() };
+        assert_eq!(bench.input(Input::Reconfigure(Box::new(changed))), [""; 0]);
+        assert_eq!(bench.next(), Some(3609));
+    }
+    bench.pass(610);
+    assert_eq!(bench.instance.state(), State::Master);
+}
+
+/// The type allows an interval of 0; adverts then go every 10 ms, not without end.
+#[test]
+fn an_interval_of_zero_is_ten_milliseconds() {
+    let mut bench =
+        Bench::started(InstanceSpec { advert_interval: Centiseconds::new(0), ..spec(100) });
+    bench.pass(37);
+    assert_eq!(bench.instance.state(), State::Master);
+    assert_eq!(bench.pass(100).len(), 10);
 }
 
 /// RFC 9568 §6.4.2: `Active_Adver_Interval` is the master's. 3 x 0.5 s + 156 / 256 x 0.5 s.
@@ -349,7 +393,11 @@ fn a_lost_interface_is_a_fault_and_its_return_a_backup() {
     let mut bench = Bench::master(spec(100));
     assert_eq!(
         bench.input(Input::Down("eth0 has no link".to_owned())),
-        ["remove 10.0.0.100", "vrrp VI_1: master -> fault: eth0 has no link"]
+        [
+            "remove 10.0.0.100",
+            "advert 0 to 224.0.0.18",
+            "vrrp VI_1: master -> fault: eth0 has no link",
+        ]
     );
     assert_eq!(bench.next(), None);
     assert_eq!(bench.advert(LOWER, 0), [""; 0]);

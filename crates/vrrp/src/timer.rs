@@ -32,6 +32,11 @@ impl TimerTable {
         self.0[timer as usize] = Some(at);
     }
 
+    /// When a timer is due, if it runs.
+    pub(crate) fn get(&self, timer: Timer) -> Option<Instant> {
+        self.0[timer as usize]
+    }
+
     /// Stops a timer.
     pub(crate) fn stop(&mut self, timer: Timer) {
         self.0[timer as usize] = None;

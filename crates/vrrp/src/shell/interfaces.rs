@@ -44,8 +44,10 @@ impl Interfaces {
         self.links.values().find(|link| link.name == name).map(|link| link.index)
     }
 
-    /// The source of the instance's adverts, or why it has none, in words.
-    pub(super) fn readiness(&self, spec: &InstanceSpec) -> Result<Ipv4Addr, String> {
+    /// The interface's index and the source of the instance's adverts, or why there is none, in
+    /// words. An interface that was made anew under the same name has another index, and needs
+    /// other sockets.
+    pub(super) fn readiness(&self, spec: &InstanceSpec) -> Result<(u32, Ipv4Addr), String> {
         let name = &spec.interface;
         let link = self.links.values().find(|link| link.name == *name);
         let link = link.ok_or_else(|| format!("there is no interface {name}"))?;
@@ -62,7 +64,7 @@ impl Interfaces {
                     IpAddr::V6(_) => None,
                 }
             });
-        match spec.source {
+        let source = match spec.source {
             Some(source) => own
                 .any(|address| address == source)
                 .then_some(source)
@@ -71,7 +73,8 @@ impl Interfaces {
             None => own
                 .find(|own| !spec.addresses.iter().any(|v| v.address == IpAddr::V4(*own)))
                 .ok_or_else(|| format!("{name} has no IPv4 address of its own")),
-        }
+        };
+        Ok((link.index, source?))
     }
 }
 
@@ -122,14 +125,14 @@ mod tests {
             Err("eth0 has no IPv4 address of its own".to_owned())
         );
         interfaces.set_address(address("10.0.0.2", 24));
-        assert_eq!(interfaces.readiness(&spec(None)), Ok(Ipv4Addr::new(10, 0, 0, 2)));
+        assert_eq!(interfaces.readiness(&spec(None)), Ok((7, Ipv4Addr::new(10, 0, 0, 2))));
         let other = Some(Ipv4Addr::new(10, 0, 0, 3));
         assert_eq!(
             interfaces.readiness(&spec(other)),
             Err("eth0 has no address 10.0.0.3, the source_address".to_owned())
         );
         interfaces.set_address(address("10.0.0.3", 24));
-        assert_eq!(interfaces.readiness(&spec(other)), Ok(Ipv4Addr::new(10, 0, 0, 3)));
+        assert_eq!(interfaces.readiness(&spec(other)), Ok((7, Ipv4Addr::new(10, 0, 0, 3))));
         interfaces.remove_address(&address("10.0.0.3", 24));
         assert!(interfaces.readiness(&spec(other)).is_err());
     }

@@ -14,7 +14,7 @@ mod socket;
 mod worker;
 
 use std::io;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub enum Error {
 enum Command {
     Reload(Vec<InstanceSpec>),
     Status(oneshot::Sender<Vec<InstanceStatus>>),
-    Stop,
+    Stop(SyncSender<()>),
 }
 
 /// The running thread.
@@ -105,10 +105,12 @@ impl Handle {
 
     /// Gives up mastership of every instance, removes the addresses, and ends the thread.
     pub fn stop(self) {
-        let _ = self.commands.send(Command::Stop);
-        let until = std::time::Instant::now() + STOP_TIMEOUT;
-        while !self.thread.is_finished() && std::time::Instant::now() < until {
-            thread::sleep(Duration::from_millis(1));
+        let (stopped, wait) = sync_channel(1);
+        if self.commands.send(Command::Stop(stopped)).is_ok()
+            && wait.recv_timeout(STOP_TIMEOUT).is_ok()
+        {
+            // It has nothing more to do; a panic in it was printed when it happened.
+            let _ = self.thread.join();
         }
     }
 }

@@ -58,6 +58,9 @@ impl AdvertReceiver {
         // Only what this socket joined, not what any socket of the host did.
         socket.set_multicast_all_v4(false)?;
         socket.join_multicast_v4_n(&GROUP, &InterfaceIndexOrAddress::Index(index))?;
+        // Until it was bound it took packets of every interface.
+        let mut nothing = [];
+        while socket.recv(&mut nothing).is_ok() {}
         Ok(Self(UdpSocket::from_std(socket.into())?))
     }
 

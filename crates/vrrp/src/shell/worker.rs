@@ -21,8 +21,8 @@ use crate::spec::{InstanceSpec, VirtualAddress};
 /// Packets that wait for the loop; more are dropped, as a full socket buffer would.
 const PACKETS: usize = 1024;
 
-/// After an error of the kernel's news.
-const MONITOR_PAUSE: Duration = Duration::from_secs(1);
+/// After an error, until it is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A packet with its IP header, as it came in on an interface.
 struct Received {
@@ -34,8 +34,10 @@ struct Received {
 struct Runner {
     instance: Instance,
     sender: Option<AdvertSender>,
-    /// What the instance was last told of its interface.
-    readiness: Option<Result<Ipv4Addr, String>>,
+    /// What the instance was last told of its interface: its index and the adverts' source.
+    readiness: Option<Result<(u32, Ipv4Addr), String>>,
+    /// The last advert could not be sent, and that was said.
+    send_failed: bool,
 }
 
 /// A receiving task; it ends when dropped.
@@ -60,8 +62,10 @@ pub(super) struct Worker {
     packets: (mpsc::Sender<Received>, mpsc::Receiver<Received>),
     commands: mpsc::UnboundedReceiver<Command>,
     events: Sender<Event>,
-    /// When the kernel's news are asked for again after an error.
-    monitor_resumes: Option<Instant>,
+    /// When to look at the interfaces without news of them: something did not work.
+    look_again_at: Option<Instant>,
+    /// Until then the kernel's news are not asked for.
+    monitor_paused: bool,
 }
 
 impl Worker {
@@ -85,7 +89,8 @@ impl Worker {
             packets: mpsc::channel(PACKETS),
             commands,
             events,
-            monitor_resumes: None,
+            look_again_at: None,
+            monitor_paused: false,
         };
         worker.add(specs);
         Ok(worker)
@@ -95,7 +100,7 @@ impl Worker {
         self.look_at_interfaces();
         loop {
             let timers = self.runners.iter().filter_map(|r| r.instance.poll_timeout());
-            let next = timers.chain(self.monitor_resumes).min();
+            let next = timers.chain(self.look_again_at).min();
             let timeout = async {
                 match next {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -111,10 +116,17 @@ impl Worker {
                     Some(Command::Status(answer)) => {
                         let _ = answer.send(self.runners.iter().map(|r| r.instance.status()).collect());
                     }
-                    Some(Command::Stop) | None => return self.stop(),
+                    Some(Command::Stop(stopped)) => {
+                        self.stop();
+                        // Who waited may have given up.
+                        let _ = stopped.send(());
+                        return;
+                    }
+                    None => return self.stop(),
                 },
+                // Before the packets, so that a flood of them cannot hide a lost link.
+                news = self.monitor.next(), if !self.monitor_paused => self.news(news),
                 Some(packet) = self.packets.1.recv() => self.packet(&packet),
-                news = self.monitor.next(), if self.monitor_resumes.is_none() => self.news(news),
             }
         }
     }
@@ -125,6 +137,7 @@ impl Worker {
             instance: Instance::new(spec, now),
             sender: None,
             readiness: None,
+            send_failed: false,
         }));
     }
 
@@ -134,8 +147,9 @@ impl Worker {
             self.runners[at].instance.handle_timeout(now);
             self.drain(at);
         }
-        if self.monitor_resumes.is_some_and(|at| at <= now) {
-            self.monitor_resumes = None;
+        if self.look_again_at.is_some_and(|at| at <= now) {
+            self.look_again_at = None;
+            self.monitor_paused = false;
             self.look_again();
             self.look_at_interfaces();
         }
@@ -167,7 +181,8 @@ impl Worker {
             Ok(netif::Event::Resync) => self.look_again(),
             Err(error) => {
                 self.trouble_everywhere(&format!("watching the interfaces: {error}"));
-                self.monitor_resumes = Some(Instant::now() + MONITOR_PAUSE);
+                self.monitor_paused = true;
+                self.look_again_at = Some(Instant::now() + PAUSE);
             }
         }
         self.look_at_interfaces();
@@ -195,26 +210,30 @@ impl Worker {
             if Some(&readiness) == self.runners[at].readiness.as_ref() {
                 continue;
             }
-            if let Ok(source) = readiness
-                && let Err(error) = self.open_sockets(at, source)
+            if let Ok((index, source)) = readiness
+                && let Err(error) = self.open_sockets(at, index, source)
             {
                 readiness = Err(error);
+                self.look_again_at = Some(Instant::now() + PAUSE);
             }
             self.runners[at].readiness = Some(readiness.clone());
-            let input = match readiness {
-                Ok(source) => Input::Up(source),
-                Err(reason) => {
-                    self.runners[at].sender = None;
-                    Input::Down(reason)
+            match readiness {
+                Ok((_, source)) => {
+                    self.runners[at].send_failed = false;
+                    self.handle(at, Input::Up(source));
                 }
-            };
-            self.handle(at, input);
+                Err(reason) => {
+                    // The last advert gives mastership up where it can still be sent.
+                    self.runners[at].send_failed = true;
+                    self.handle(at, Input::Down(reason));
+                    self.runners[at].sender = None;
+                }
+            }
         }
     }
 
-    fn open_sockets(&mut self, at: usize, source: Ipv4Addr) -> Result<(), String> {
+    fn open_sockets(&mut self, at: usize, index: u32, source: Ipv4Addr) -> Result<(), String> {
         let interface = self.runners[at].instance.spec().interface.clone();
-        let index = self.interfaces.index(&interface).unwrap_or_default();
         if !self.receivers.contains_key(&interface) {
             let receiver = AdvertReceiver::open(&interface, index)
                 .map_err(|error| format!("listening for adverts on {interface}: {error}"))?;
@@ -251,7 +270,7 @@ impl Worker {
         self.look_at_interfaces();
     }
 
-    fn stop(mut self) {
+    fn stop(&mut self) {
         for at in 0..self.runners.len() {
             self.handle(at, Input::Shutdown);
         }
@@ -274,9 +293,13 @@ impl Worker {
         }
     }
 
-    fn send(&self, at: usize, destination: Ipv4Addr, payload: &[u8]) {
+    fn send(&mut self, at: usize, destination: Ipv4Addr, payload: &[u8]) {
         let Some(sender) = &self.runners[at].sender else { return };
-        if let Err(error) = sender.send(destination, payload) {
+        let sent = sender.send(destination, payload);
+        let failed_before = std::mem::replace(&mut self.runners[at].send_failed, sent.is_err());
+        if let Err(error) = sent
+            && !failed_before
+        {
             self.trouble(at, format!("sending an advert to {destination}: {error}"));
         }
     }
@@ -354,7 +377,7 @@ async fn receive(receiver: AdvertReceiver, interface: String, packets: mpsc::Sen
                 let _ = packets.try_send(Received { interface: interface.clone(), bytes });
             }
             // The link is down or gone; the kernel's news tell when it is back.
-            Err(_) => tokio::time::sleep(MONITOR_PAUSE).await,
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }

@@ -1,0 +1,146 @@
+//! Real servers that fail and come back, under load.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use common::{
+    HTTP_CHECK, HTTP_CHECK_FALL, all_weights, fixed_director, no_failure_since, real_server,
+    wait_weights, web,
+};
+use integration::addresses::VIP;
+use integration::wait::{FAR, wait_until};
+use integration::{Cluster, Load, load};
+
+#[test]
+fn a_stopped_server_leaves_in_time_and_comes_back_with_its_weight() {
+    Cluster::run(|cluster| {
+        let mut lvsd = fixed_director(cluster, &web(HTTP_CHECK))?;
+        let load = Load::start(
+            &cluster.client,
+            integration::addresses::SERVICE,
+            load::Options::default(),
+        )?;
+        load.wait_requests(60, FAR)?;
+        let rs2 = cluster.servers[1].address();
+        let mut without = all_weights(cluster);
+        without.remove(&rs2);
+
+        let stopping = Instant::now();
+        cluster.server("rs2")?.stop()?;
+        wait_weights(&cluster.lb1, &without, FAR)?;
+        let out = Instant::now();
+        println!("out of the table after {:?}, bar {HTTP_CHECK_FALL:?}", out - stopping);
+        ensure!(out - stopping <= HTTP_CHECK_FALL, "out after {:?}", out - stopping);
+        no_failure_since(&load, out, 120)?;
+        let why = real_server(&lvsd, rs2)?["why"].to_string();
+        ensure!(why.contains("connection refused") && why.contains("3 failures"), "{why}");
+        lvsd.wait_log(&format!("DEL_DEST tcp {VIP}:80 -> {rs2}: http_get"), FAR)?;
+
+        let starting = Instant::now();
+        cluster.server("rs2")?.start()?;
+        wait_weights(&cluster.lb1, &all_weights(cluster), FAR)?;
+        println!("in the table again after {:?}", starting.elapsed());
+        let back = Instant::now();
+        no_failure_since(&load, out, 120)?;
+        let report = load.stop()?.since(back);
+        println!("{report}");
+        ensure!(report.answers().contains_key("rs2"), "rs2 answers again: {report}");
+        let server = real_server(&lvsd, rs2)?;
+        ensure!(server["state"] == "up" && server["kernel_weight"] == 3, "{server}");
+        Ok(())
+    });
+}
+
+#[test]
+fn status_500_is_down_for_http_get_and_up_for_tcp_check() {
+    Cluster::run(|cluster| {
+        let rs1 = cluster.servers[0].address();
+        let second = format!(
+            "[virtual_server.tcp]\naddress = \"10.77.0.101:80\"\n\
+             [[virtual_server.tcp.checks]]\ninterval = \"500ms\"\ntimeout = \"500ms\"\n\
+             tcp_check = {{}}\n\
+             [[virtual_server.tcp.real_servers]]\naddress = \"{rs1}\"\n"
+        );
+        let lvsd = fixed_director(cluster, &format!("{}{second}", web(HTTP_CHECK)))?;
+        let tcp = std::net::SocketAddrV4::new([10, 77, 0, 101].into(), 80);
+        wait_until("rs1 in by tcp_check", FAR, || {
+            Ok(cluster.lb1.weights(tcp)?.is_some_and(|weights| weights.contains_key(&rs1)))
+        })?;
+
+        let load = Load::start(
+            &cluster.client,
+            integration::addresses::SERVICE,
+            load::Options::default(),
+        )?;
+        cluster.server("rs1")?.fail_health()?;
+        let mut without = all_weights(cluster);
+        without.remove(&rs1);
+        wait_weights(&cluster.lb1, &without, FAR)?;
+        let out = Instant::now();
+        let why = real_server(&lvsd, rs1)?["why"].to_string();
+        ensure!(why.contains("status 500"), "{why}");
+        // The TCP check has had as many chances to fail as the other one.
+        no_failure_since(&load, out, 120)?;
+        let weights = cluster.lb1.weights(tcp)?.unwrap_or_default();
+        ensure!(weights == [(rs1, 1)].into(), "{weights:?}");
+
+        cluster.server("rs1")?.heal()?;
+        wait_weights(&cluster.lb1, &all_weights(cluster), FAR)?;
+        let report = load.stop()?;
+        println!("{report}");
+        ensure!(report.failures() == 0, "nginx served all the time: {report}");
+        Ok(())
+    });
+}
+
+/// The script hangs with children; a mark in its command line finds them all.
+#[test]
+fn a_hanging_script_is_killed_with_its_children() {
+    Cluster::run(|cluster| {
+        let folder = cluster.lb1.folder().to_owned();
+        let script = folder.join("check");
+        let hang = folder.join("hang");
+        fs::write(
+            &script,
+            format!(
+                "#!/bin/bash\n[ -e {} ] || exit 0\nsleep 4242 &\n(trap '' TERM; sleep 4242) &\n\
+                 sleep 4242\n",
+                hang.display()
+            ),
+        )?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+        let check = format!(
+            "interval = \"1s\"\ntimeout = \"1s\"\nrise = 1\nfall = 2\n\
+             misc_check = {{ command = [\"{}\"] }}\n",
+            script.display()
+        );
+        let lvsd = fixed_director(cluster, &web(&check))?;
+        let load = Load::start(
+            &cluster.client,
+            integration::addresses::SERVICE,
+            load::Options::default(),
+        )?;
+        let hanging = || -> Result<usize> {
+            let processes = cluster.lb1.namespace().processes()?;
+            Ok(processes.iter().filter(|(_, line)| line.contains("sleep 4242")).count())
+        };
+
+        fs::write(&hang, "")?;
+        wait_until("a hanging script", FAR, || Ok(hanging()? > 0))?;
+        wait_weights(&cluster.lb1, &[].into(), FAR)?;
+        let rs1 = cluster.servers[0].address();
+        let why = real_server(&lvsd, rs1)?["why"].to_string();
+        ensure!(why.contains("misc_check") && why.contains("1s"), "{why}");
+
+        fs::remove_file(&hang)?;
+        wait_weights(&cluster.lb1, &all_weights(cluster), FAR)?;
+        let up = Instant::now();
+        wait_until("no script left", FAR, || Ok(hanging()? == 0))?;
+        no_failure_since(&load, up, 60)?;
+        Ok(())
+    });
+}
