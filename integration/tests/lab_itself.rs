@@ -1,5 +1,6 @@
 //! The lab's own test: with a table made by `ipvsadm`, before anything of this project is in it.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -7,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use integration::addresses::{CLIENT, SERVICE, VIP};
 use integration::kernel::require_ipvs;
+use integration::namespace::Namespace;
 use integration::wait::{FAR, wait_until};
 use integration::{Cluster, Held, Load, Network, load};
 
@@ -108,5 +110,19 @@ fn a_host_leaves_no_process_behind() -> Result<()> {
     wait_until("the end of the orphans", FAR, || {
         Ok(!orphans.iter().any(|(id, _)| Path::new(&format!("/proc/{id}/cmdline")).exists()))
     })?;
+    Ok(())
+}
+
+#[test]
+fn what_a_killed_test_left_is_swept() -> Result<()> {
+    require_ipvs()?;
+    // The name of a process that cannot be: the greatest id is 4194304.
+    let name = "lab4194305-0-lb1";
+    let left = std::mem::ManuallyDrop::new(Namespace::new(name)?);
+    let mut process = left.enter(|| Ok(Command::new("sleep").arg("1000").spawn()?))?;
+    wait_until("the process inside", FAR, || Ok(left.processes()?.len() == 1))?;
+    let _network = Network::new()?;
+    ensure!(!Path::new("/run/netns").join(name).exists());
+    ensure!(process.wait()?.signal() == Some(9));
     Ok(())
 }

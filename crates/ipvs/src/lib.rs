@@ -6,8 +6,17 @@
 //!
 //! Source of truth: `linux/ip_vs.h` of the kernel's user-space headers.
 
+pub mod client;
+pub mod codec;
+mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
+mod kernel;
 pub mod model;
 
+pub use client::Client;
+pub use error::Error;
+pub use kernel::Kernel;
 pub use model::{
     Daemon, DaemonRole, Destination, DestinationEntry, DestinationKey, Family, Forward, Info,
     Operation, Persistence, Protocol, Scheduler, Service, ServiceEntry, ServiceFlags, ServiceKey,

@@ -268,8 +268,9 @@ impl fmt::Display for ServiceFlags {
 pub struct Persistence {
     /// Life of a persistence template in seconds, at least 1.
     pub timeout: u32,
-    /// Clients whose first `prefix` address bits agree share a template: 1 to 32 for IPv4, 1 to
-    /// 128 for IPv6. The kernel holds a mask for IPv4; only contiguous masks exist here.
+    /// Clients whose first `prefix` address bits agree share a template: 1 to 32 for IPv4, where
+    /// the kernel takes 0 too, 1 to 128 for IPv6. For IPv4 the kernel holds a mask; only
+    /// contiguous masks exist here.
     pub prefix: u8,
 }
 

@@ -1,0 +1,57 @@
+# Everything a person or CI runs. `make` alone lists it.
+
+CARGO ?= cargo
+# The tests need a kernel with IPVS: `vm` uses this machine's if it has one and you are root, else
+# it boots a small virtual machine. Debian packages come by themselves (integration/deps.sh).
+VM = $(CARGO) run --quiet --package integration --bin vm --
+
+.PHONY: help deps build fmt fmt-check clippy doc test test-unit test-integration lab shell deny \
+        advisories ci
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+
+deps: ## fetch what the lab and the integration tests need (they do so by themselves)
+	@$(VM) deps
+
+build: ## build lvsd and lvsctl for use: target/release/
+	$(CARGO) build --release --package lvsd --package lvsctl
+
+fmt: ## format the source
+	$(CARGO) fmt --all
+
+fmt-check: ## is the source formatted?
+	$(CARGO) fmt --all --check
+
+clippy: ## lints, without a single warning
+	$(CARGO) clippy --workspace --all-targets --quiet -- --deny warnings
+
+doc: ## build the documentation, without a single warning
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --quiet
+
+test: test-unit test-integration ## all tests
+
+test-unit: ## unit, vector and simulation tests: no privileges, any kernel
+	$(CARGO) test
+
+test-integration: ## tests on a kernel with IPVS; FILTER=text runs those whose names contain it
+	@$(VM) test $(FILTER)
+
+lab: ## a running cluster to play with; without a terminal it shows three things and ends
+	@$(CARGO) build --package lvsd --package lvsctl
+	@$(CARGO) run --quiet --package integration --bin lab
+
+shell: ## a root shell on a kernel with IPVS
+	@$(VM) shell
+
+deny: target/tools/bin/cargo-deny ## licences, sources and duplicates of all dependencies
+	$< --all-features check bans licenses sources
+
+advisories: target/tools/bin/cargo-deny ## known holes in dependencies (asks the RustSec database)
+	$< --all-features check advisories
+
+target/tools/bin/cargo-deny:
+	$(CARGO) install --locked --root target/tools cargo-deny
+
+ci: ## all of the above that a commit must pass: what CI runs
+	.ci/run

@@ -1,0 +1,165 @@
+//! The kinds of values that attributes carry.
+
+use netlink_packet_core::{Emitable, NLA_F_NESTED, Nla, NlaBuffer, NlasIterator};
+
+use super::error::{DecodeError, Place};
+
+/// One kind of value.
+pub(super) trait Value: Sized {
+    /// Reads the value of `nla`; `place` names it in errors.
+    fn read(nla: &NlaBuffer<&[u8]>, place: Place) -> Result<Self, DecodeError>;
+    /// Number of bytes without padding.
+    fn length(&self) -> usize;
+    /// Fills `buffer`, which has exactly [`Value::length`] bytes.
+    fn write(&self, buffer: &mut [u8]);
+    /// Flags in the attribute's type field.
+    fn flags(&self) -> u16 {
+        0
+    }
+}
+
+macro_rules! native_integers {
+    ($($integer:ty),+) => {$(
+        impl Value for $integer {
+            fn read(nla: &NlaBuffer<&[u8]>, place: Place) -> Result<Self, DecodeError> {
+                Value::read(nla, place).map(Self::from_ne_bytes)
+            }
+            fn length(&self) -> usize {
+                size_of::<Self>()
+            }
+            fn write(&self, buffer: &mut [u8]) {
+                buffer.copy_from_slice(&self.to_ne_bytes());
+            }
+        }
+    )+};
+}
+
+native_integers!(u8, u16, u32, u64);
+
+impl<const N: usize> Value for [u8; N] {
+    fn read(nla: &NlaBuffer<&[u8]>, place: Place) -> Result<Self, DecodeError> {
+        let received = nla.value().len();
+        nla.value().try_into().map_err(|_| DecodeError::Length { place, expected: N, received })
+    }
+    fn length(&self) -> usize {
+        N
+    }
+    fn write(&self, buffer: &mut [u8]) {
+        buffer.copy_from_slice(self);
+    }
+}
+
+/// Bytes of any number.
+impl Value for Vec<u8> {
+    fn read(nla: &NlaBuffer<&[u8]>, _: Place) -> Result<Self, DecodeError> {
+        Ok(nla.value().to_vec())
+    }
+    fn length(&self) -> usize {
+        self.len()
+    }
+    fn write(&self, buffer: &mut [u8]) {
+        buffer.copy_from_slice(self);
+    }
+}
+
+/// A text that ends with NUL on the wire.
+impl Value for String {
+    fn read(nla: &NlaBuffer<&[u8]>, place: Place) -> Result<Self, DecodeError> {
+        let text = nla.value().split(|&byte| byte == 0).next().unwrap_or_default();
+        Self::from_utf8(text.to_vec()).map_err(|_| DecodeError::Text(place))
+    }
+    fn length(&self) -> usize {
+        self.len() + 1
+    }
+    fn write(&self, buffer: &mut [u8]) {
+        let (text, end) = buffer.split_at_mut(self.len());
+        text.copy_from_slice(self.as_bytes());
+        end.fill(0);
+    }
+}
+
+/// A port: 16 bits in network order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port(pub u16);
+
+impl Value for Port {
+    fn read(nla: &NlaBuffer<&[u8]>, place: Place) -> Result<Self, DecodeError> {
+        Value::read(nla, place).map(|bytes| Self(u16::from_be_bytes(bytes)))
+    }
+    fn length(&self) -> usize {
+        2
+    }
+    fn write(&self, buffer: &mut [u8]) {
+        buffer.copy_from_slice(&self.0.to_be_bytes());
+    }
+}
+
+/// `struct ip_vs_flags`: only the bits of `mask` count in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaskedFlags {
+    /// The flags.
+    pub flags: u32,
+    /// Which of them are meant.
+    pub mask: u32,
+}
+
+impl Value for MaskedFlags {
+    fn read(nla: &NlaBuffer<&[u8]>, place: Place) -> Result<Self, DecodeError> {
+        let [a, b, c, d, e, f, g, h] = Value::read(nla, place)?;
+        let flags = u32::from_ne_bytes([a, b, c, d]);
+        Ok(Self { flags, mask: u32::from_ne_bytes([e, f, g, h]) })
+    }
+    fn length(&self) -> usize {
+        8
+    }
+    fn write(&self, buffer: &mut [u8]) {
+        let (flags, mask) = buffer.split_at_mut(4);
+        flags.copy_from_slice(&self.flags.to_ne_bytes());
+        mask.copy_from_slice(&self.mask.to_ne_bytes());
+    }
+}
+
+/// An attribute of one attribute space.
+pub(super) trait Attribute: Nla + Sized {
+    /// Name of the space in errors.
+    const SPACE: &'static str;
+    /// Reads one attribute.
+    fn read(nla: &NlaBuffer<&[u8]>) -> Result<Self, DecodeError>;
+}
+
+/// Reads attributes up to the end of `bytes`.
+pub(super) fn read_all<A: Attribute>(bytes: &[u8]) -> Result<Vec<A>, DecodeError> {
+    NlasIterator::new(bytes)
+        .map(|nla| {
+            nla.ok()
+                .filter(|nla| !(nla.nested_flag() && nla.network_byte_order_flag()))
+                .ok_or(DecodeError::Malformed { space: A::SPACE })
+                .and_then(|nla| A::read(&nla))
+        })
+        .collect()
+}
+
+/// Attributes inside an attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nest<A> {
+    /// Whether the type field says that this is a nest (`NLA_F_NESTED`). The IPVS family does not
+    /// say so in its replies.
+    pub flagged: bool,
+    /// The attributes.
+    pub attributes: Vec<A>,
+}
+
+impl<A: Attribute> Value for Nest<A> {
+    fn read(nla: &NlaBuffer<&[u8]>, _: Place) -> Result<Self, DecodeError> {
+        Ok(Self { flagged: nla.nested_flag(), attributes: read_all(nla.value())? })
+    }
+    fn length(&self) -> usize {
+        self.attributes.as_slice().buffer_len()
+    }
+    fn write(&self, buffer: &mut [u8]) {
+        self.attributes.as_slice().emit(buffer);
+    }
+    fn flags(&self) -> u16 {
+        if self.flagged { NLA_F_NESTED } else { 0 }
+    }
+}

@@ -1,0 +1,121 @@
+//! `vm`: runs things on a kernel with IPVS, in the small virtual machine where this one has none.
+
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand};
+use integration::kernel;
+use integration::vm::Options;
+
+/// Runs things on a kernel with IPVS: this one if it has IPVS and you are root, else that of a
+/// small virtual machine. `LVSD_LAB=host` and `LVSD_LAB=vm` force one.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run one command as root in this working directory, and return its exit status
+    Run {
+        /// Seconds after which the virtual machine is ended
+        #[arg(long, default_value_t = 1800)]
+        deadline: u64,
+        /// The command and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Fetch the Debian packages that the other commands need, which they also do by themselves
+    Deps,
+    /// Give a root shell; `exit` ends the virtual machine
+    Shell,
+    /// Build lvsd, lvsctl and the integration tests, and run the tests
+    Test {
+        /// Seconds after which the virtual machine is ended
+        #[arg(long, default_value_t = 2400)]
+        deadline: u64,
+        /// Only tests whose names contain this
+        filter: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("vm: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<u8> {
+    let within =
+        |seconds| Options { deadline: Some(Duration::from_secs(seconds)), ..Options::default() };
+    let (command, options) = match Arguments::parse().command {
+        Task::Deps => {
+            kernel::deps()?;
+            return Ok(0);
+        }
+        Task::Run { deadline, command } => (command, within(deadline)),
+        Task::Shell => {
+            let options = Options { deadline: None, interactive: true, ..Options::default() };
+            (vec!["bash".to_owned()], options)
+        }
+        Task::Test { deadline, filter } => {
+            cargo(&["build", "--package", "lvsd", "--package", "lvsctl"])?;
+            (runner(&test_programs()?, filter.as_deref()), within(deadline))
+        }
+    };
+    kernel::run(&command, &options)
+}
+
+/// Runs cargo and returns what it printed on standard output.
+fn cargo(arguments: &[&str]) -> Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("starting cargo")?;
+    ensure!(output.status.success(), "cargo {} failed", arguments.join(" "));
+    String::from_utf8(output.stdout).context("cargo printed something else than UTF-8")
+}
+
+/// A test program, and the source file that cargo names it after.
+struct Program {
+    source: String,
+    path: String,
+}
+
+/// Builds this package's tests and returns their programs.
+fn test_programs() -> Result<Vec<Program>> {
+    let messages =
+        cargo(&["test", "--package", "integration", "--no-run", "--message-format", "json"])?;
+    let mut programs = Vec::new();
+    for line in messages.lines() {
+        let message: serde_json::Value = serde_json::from_str(line).context("reading cargo")?;
+        let path = message["executable"].as_str().filter(|_| message["profile"]["test"] == true);
+        if let (Some(path), Some(source)) = (path, message["target"]["src_path"].as_str()) {
+            programs.push(Program { source: source.to_owned(), path: path.to_owned() });
+        }
+    }
+    programs.sort_by(|one, other| one.source.cmp(&other.source));
+    ensure!(!programs.is_empty(), "cargo built no test");
+    Ok(programs)
+}
+
+/// A command that runs all programs, whatever becomes of each, and fails if one did. One test
+/// after the other: they measure times.
+fn runner(programs: &[Program], filter: Option<&str>) -> Vec<String> {
+    let mut script = String::from("status=0\n");
+    for Program { source, path } in programs {
+        script += &format!("echo '     Running {source}'\n");
+        script += &format!("'{path}' --test-threads=1 \"$@\" || status=1\n");
+    }
+    script += "exit $status\n";
+    let words = ["bash", "-c", &script, "tests"].into_iter().chain(filter);
+    words.map(str::to_owned).collect()
+}
