@@ -105,7 +105,7 @@ impl Network {
     /// # Errors
     /// When the host is not of this network.
     pub fn isolate(&self, host: &Host) -> Result<()> {
-        self.set_port(host, "type bridge_slave state 0")
+        self.set_port(host, "nomaster")
     }
 
     /// Undoes [`Self::isolate`].
@@ -113,7 +113,7 @@ impl Network {
     /// # Errors
     /// When the host is not of this network.
     pub fn join(&self, host: &Host) -> Result<()> {
-        self.set_port(host, "type bridge_slave state 3")
+        self.set_port(host, "master br0")
     }
 
     fn set_port(&self, host: &Host, state: &str) -> Result<()> {
