@@ -1,7 +1,7 @@
 //! The small virtual machine that brings a kernel with IPVS to a host that has none.
 //!
 //! The guest sees the host's whole file system read-only, with a layer in memory over it that
-//! takes changes and is gone with the guest. Only [`Exchange`], one folder per run, is written
+//! takes changes and is gone with the guest. Only `Exchange`, one folder per run, is written
 //! from inside: the exit status travels through it. A command therefore runs in the guest as it
 //! would here, from binaries that were built before the boot.
 
