@@ -11,19 +11,15 @@ use common::{
     HTTP_CHECK, HTTP_CHECK_FALL, all_weights, fixed_director, no_failure_since, real_server,
     wait_weights, web,
 };
-use integration::addresses::VIP;
+use integration::addresses::{SERVICE, VIP};
 use integration::wait::{FAR, wait_until};
-use integration::{Cluster, Load, load};
+use integration::{Cluster, Load, Lvsd, load};
 
 #[test]
 fn a_stopped_server_leaves_in_time_and_comes_back_with_its_weight() {
     Cluster::run(|cluster| {
         let mut lvsd = fixed_director(cluster, &web(HTTP_CHECK))?;
-        let load = Load::start(
-            &cluster.client,
-            integration::addresses::SERVICE,
-            load::Options::default(),
-        )?;
+        let load = Load::start(&cluster.client, SERVICE, load::Options::default())?;
         load.wait_requests(60, FAR)?;
         let rs2 = cluster.servers[1].address();
         let mut without = all_weights(cluster);
@@ -71,11 +67,7 @@ fn status_500_is_down_for_http_get_and_up_for_tcp_check() {
             Ok(cluster.lb1.weights(tcp)?.is_some_and(|weights| weights.contains_key(&rs1)))
         })?;
 
-        let load = Load::start(
-            &cluster.client,
-            integration::addresses::SERVICE,
-            load::Options::default(),
-        )?;
+        let load = Load::start(&cluster.client, SERVICE, load::Options::default())?;
         cluster.server("rs1")?.fail_health()?;
         let mut without = all_weights(cluster);
         without.remove(&rs1);
@@ -119,11 +111,7 @@ fn a_hanging_script_is_killed_with_its_children() {
             script.display()
         );
         let lvsd = fixed_director(cluster, &web(&check))?;
-        let load = Load::start(
-            &cluster.client,
-            integration::addresses::SERVICE,
-            load::Options::default(),
-        )?;
+        let load = Load::start(&cluster.client, SERVICE, load::Options::default())?;
         let hanging = || -> Result<usize> {
             let processes = cluster.lb1.namespace().processes()?;
             Ok(processes.iter().filter(|(_, line)| line.contains("sleep 4242")).count())
@@ -131,16 +119,63 @@ fn a_hanging_script_is_killed_with_its_children() {
 
         fs::write(&hang, "")?;
         wait_until("a hanging script", FAR, || Ok(hanging()? > 0))?;
-        wait_weights(&cluster.lb1, &[].into(), FAR)?;
-        let rs1 = cluster.servers[0].address();
-        let why = real_server(&lvsd, rs1)?["why"].to_string();
-        ensure!(why.contains("misc_check") && why.contains("1s"), "{why}");
+        // The service does not lose its last server; which one that is, chance decides.
+        wait_until("one server left", FAR, || {
+            Ok(cluster.lb1.weights(SERVICE)?.is_some_and(|weights| weights.len() == 1))
+        })?;
+        for server in &cluster.servers {
+            let status = real_server(&lvsd, server.address())?;
+            let why = status["why"].to_string();
+            ensure!(status["state"] == "down", "{status}");
+            ensure!(why.contains("misc_check") && why.contains("timed out after 1s"), "{why}");
+        }
 
         fs::remove_file(&hang)?;
         wait_weights(&cluster.lb1, &all_weights(cluster), FAR)?;
         let up = Instant::now();
         wait_until("no script left", FAR, || Ok(hanging()? == 0))?;
         no_failure_since(&load, up, 60)?;
+        Ok(())
+    });
+}
+
+/// When the last real server has failed the sorry server answers, and no request is lost by the
+/// change there and back: the service is never empty.
+#[test]
+fn a_sorry_server_takes_over_without_a_gap() {
+    Cluster::run(|cluster| {
+        let [rs1, rs2, rs3] = cluster.servers.each_ref().map(integration::nginx::Server::address);
+        let toml = format!(
+            "[virtual_server.web]\naddress = \"{SERVICE}\"\nscheduler = \"rr\"\n\
+             sorry_servers = [\"{rs3}\"]\n\n\
+             [[virtual_server.web.checks]]\n{HTTP_CHECK}\n\
+             [[virtual_server.web.real_servers]]\naddress = \"{rs1}\"\n\
+             [[virtual_server.web.real_servers]]\naddress = \"{rs2}\"\n"
+        );
+        cluster.lb1.exec(&format!("ip addr add {VIP}/32 dev eth0"))?;
+        let mut lvsd = Lvsd::start(&cluster.lb1, &toml)?;
+        let real = [(rs1, 1), (rs2, 1)].into();
+        wait_weights(&cluster.lb1, &real, FAR)?;
+        let load = Load::start(&cluster.client, SERVICE, load::Options::default())?;
+        // They serve while their health page fails, so each lost request would be the change's.
+        cluster.server("rs1")?.fail_health()?;
+        cluster.server("rs2")?.fail_health()?;
+        wait_weights(&cluster.lb1, &[(rs3, 1)].into(), FAR)?;
+        lvsd.wait_log("virtual server web: quorum lost, live weight 0 of 1", FAR)?;
+        let shown = String::from_utf8_lossy(&lvsd.lvsctl("status")?.stdout).into_owned();
+        ensure!(shown.contains("QUORUM LOST"), "{shown}");
+        load.wait_requests(60, FAR)?;
+        let sorry = Instant::now();
+        load.wait_requests(60, FAR)?;
+        ensure!(load.so_far().since(sorry).answers().keys().eq(["rs3"].iter()), "the sorry server");
+
+        cluster.server("rs1")?.heal()?;
+        cluster.server("rs2")?.heal()?;
+        wait_weights(&cluster.lb1, &real, FAR)?;
+        load.wait_requests(60, FAR)?;
+        let report = load.stop()?;
+        println!("{report}");
+        ensure!(report.failures() == 0, "{report}");
         Ok(())
     });
 }

@@ -65,7 +65,15 @@ pub struct VirtualServerStatus {
     pub scheduler: String,
     /// Whether the kernel has the service.
     pub in_kernel: bool,
-    /// Its real servers, by address.
+    /// Live weight that the service needs.
+    pub quorum: u32,
+    /// Whether it has it; `None` while servers wait for their first check.
+    pub quorum_reached: Option<bool>,
+    /// Sum of the configured weights of the healthy real servers.
+    pub live_weight: u64,
+    /// Why the panic policy is in force, if it is.
+    pub panic: Option<String>,
+    /// Its real servers and sorry servers, by address.
     pub real_servers: Vec<RealServerStatus>,
 }
 
@@ -88,6 +96,8 @@ pub struct RealServerStatus {
     pub address: String,
     /// `dr`, `nat`, `tunnel ...`.
     pub forward: String,
+    /// Whether it is a sorry server.
+    pub sorry: bool,
     /// What its checks say together.
     pub state: CheckState,
     /// Whether it belongs in the table now.
@@ -96,8 +106,8 @@ pub struct RealServerStatus {
     pub since: Option<Since>,
     /// Why, in words.
     pub why: String,
-    /// The weight that the definitions give it.
-    pub configured_weight: u32,
+    /// The weight that it is to have now, while it is in the table.
+    pub wanted_weight: u32,
     /// Its weight in the kernel; `None` while it is out of the table.
     pub kernel_weight: Option<u32>,
     /// Active connections in the kernel.
@@ -191,6 +201,8 @@ pub struct Planning {
     pub owned: Vec<String>,
     /// What each monitor last found.
     pub health: Vec<CheckHealth>,
+    /// VRRP instances that are master.
+    pub masters: Vec<String>,
 }
 
 /// What one monitor last found.

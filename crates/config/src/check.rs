@@ -9,7 +9,9 @@ use checkers::{
 
 use crate::error::Finding;
 use crate::leaf;
+use crate::model::Script;
 use crate::reader::{Report, Table, Value};
+use crate::script::program;
 use crate::source::{At, Place};
 
 const KINDS: &str = "`tcp_check`, `http_get` or `misc_check`";
@@ -257,38 +259,9 @@ fn status(value: Value<'_>) -> Option<StatusRange> {
 
 fn misc_check(value: Value<'_>) -> Option<CheckDraft> {
     value.table("`misc_check`", |t| {
-        let command = t.required("command", command);
-        let user = t.optional("user", leaf::text);
-        let misc = MiscCheck { command: command?.value, user: user.map(|user| user.value) };
-        Some(draft(Kind::Misc(misc), t.place, None))
+        let Script { command, user } = program(t)?;
+        Some(draft(Kind::Misc(MiscCheck { command, user }), t.place, None))
     })
-}
-
-fn command(value: Value<'_>) -> Option<Vec<String>> {
-    if let Some(line) = value.as_str() {
-        let words: Vec<String> = line.split_whitespace().map(|word| format!("{word:?}")).collect();
-        let help = format!("no shell is involved: write [{}]", words.join(", "));
-        return value.wrong_type("an array of program and arguments", Some(help));
-    }
-    let words = value.list(|word| {
-        let text = word.string()?;
-        if text.contains('\0') {
-            return word.refuse("an argument with a NUL", "cannot be passed to a program", None);
-        }
-        Some(text.to_owned())
-    })?;
-    match words.first() {
-        None if value.is_empty_array() => {
-            value.refuse("`command` is empty", "expected a program and its arguments", None)
-        }
-        Some(program) if !program.value.starts_with('/') => {
-            let message = format!("the program `{}` is no absolute path", program.value);
-            let finding = Finding::new(program.place, message, "expected a path from `/`");
-            value.report.add(finding.help("`PATH` is not searched, and no shell is involved"));
-            None
-        }
-        _ => Some(words.into_iter().map(|word| word.value).collect()),
-    }
 }
 
 impl CheckDraft {

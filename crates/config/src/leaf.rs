@@ -38,6 +38,34 @@ pub(crate) fn duration(range: RangeInclusive<Duration>) -> impl Fn(Value<'_>) ->
     }
 }
 
+/// A [`duration`] in whole seconds.
+pub(crate) fn seconds(range: RangeInclusive<Duration>) -> impl Fn(Value<'_>) -> Option<u32> {
+    let duration = duration(range);
+    move |value| {
+        let duration = duration(value)?;
+        if duration.subsec_nanos() == 0 {
+            return u32::try_from(duration.as_secs()).ok();
+        }
+        let help = "the kernel counts whole seconds here".to_owned();
+        value.refuse(format!("`{}` is not in seconds", value.key), "has a rest", Some(help))
+    }
+}
+
+/// Per cent from `"0%"` to `"100%"`.
+pub(crate) fn percent(value: Value<'_>) -> Option<u8> {
+    let expected = "per cent from \"0%\" to \"100%\"";
+    let Some(text) = value.as_str() else {
+        let help = value.is_integer().then(|| "write it as in \"50%\"".to_owned());
+        return value.wrong_type(expected, help);
+    };
+    let digits = text.strip_suffix('%').filter(|digits| !digits.starts_with('+'));
+    let percent = digits.and_then(|digits| digits.parse().ok()).filter(|percent| *percent <= 100);
+    percent.or_else(|| {
+        let message = format!("`{}` cannot be `{text}`", value.key);
+        value.refuse(message, format!("expected {expected}"), None)
+    })
+}
+
 fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);

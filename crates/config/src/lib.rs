@@ -7,6 +7,8 @@
 //!
 //! `REFERENCE.md` beside this crate's manifest lists every key.
 
+mod address;
+mod availability;
 mod check;
 mod error;
 mod include;
@@ -17,14 +19,19 @@ mod model;
 mod names;
 mod reader;
 mod real_server;
+mod script;
 mod secret;
 mod service;
 mod settings;
 mod source;
+mod sync_daemon;
 mod syntax;
 mod unique;
 
 pub use error::{Error, Errors, Related};
 pub use load::{load, parse};
-pub use model::{Config, Global, Ipvs, Persistence, Policy, RealServer, VirtualServer};
+pub use model::{
+    Config, Drain, DrainPolicy, Global, Ipvs, OnFailure, Panic, Persistence, Policy, RealServer,
+    Script, SyncDaemon, SyncRole, VirtualServer,
+};
 pub use source::Position;

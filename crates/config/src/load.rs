@@ -13,6 +13,7 @@ use crate::reader::{Entry, Report, Table, Value};
 use crate::service;
 use crate::settings;
 use crate::source::{Place, Source};
+use crate::sync_daemon::Instances;
 use crate::syntax;
 use crate::unique::Unique;
 
@@ -59,12 +60,14 @@ fn config(sources: &[Source], report: &Report) -> Option<Config> {
     }
     let start = Place::new(0, 0..0);
     let global = settings::global(Table::new(sections.global, start, report));
-    let ipvs = settings::ipvs(Table::new(sections.ipvs, start, report));
+    let vrrp_instances = instance::instances(&sections.vrrp_instances);
+    let instances = Instances { written: &sections.vrrp_instances, read: &vrrp_instances };
+    let ipvs = settings::ipvs(Table::new(sections.ipvs, start, report), instances);
     Some(Config {
         virtual_servers: service::virtual_servers(&sections.virtual_servers),
-        vrrp_instances: instance::instances(&sections.vrrp_instances),
         global: global?,
         ipvs: ipvs?,
+        vrrp_instances,
         files: sources.iter().map(|source| source.path.clone()).collect(),
     })
 }

@@ -1,10 +1,11 @@
 //! The checked definitions: what a configuration says, in the types of those who carry it out.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use checkers::Check;
-use ipvs::{Destination, Family, Scheduler, Service, ServiceFlags, ServiceKey};
+use ipvs::{Destination, Family, Scheduler, Service, ServiceFlags, ServiceKey, Timeouts};
 
 /// Everything that a configuration file and its includes say.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,9 @@ pub struct Global {
     pub control_socket: PathBuf,
     /// Directory of what survives a restart, such as the operator's overrides.
     pub state_dir: PathBuf,
+    /// Directory in which a file named like a real server takes that server out. `None`: there is
+    /// no such directory.
+    pub maintenance_dir: Option<PathBuf>,
 }
 
 impl Default for Global {
@@ -39,6 +43,7 @@ impl Default for Global {
             router_id: None,
             control_socket: PathBuf::from("/run/lvsd/lvsd.sock"),
             state_dir: PathBuf::from("/var/lib/lvsd"),
+            maintenance_dir: None,
         }
     }
 }
@@ -52,6 +57,12 @@ pub struct Ipvs {
     pub on_stop: Policy,
     /// From one comparison of the kernel's table with the wanted one to the next.
     pub resync_interval: Duration,
+    /// Timeouts of connection entries, for the whole table; 0 leaves one as it is. `None` leaves
+    /// all three. `ipvsadm --set`, keepalived: `lvs_timeouts`.
+    pub timeouts: Option<Timeouts>,
+    /// The connection sync daemon. `None`: it is not this daemon's business. keepalived:
+    /// `lvs_sync_daemon`.
+    pub sync_daemon: Option<SyncDaemon>,
 }
 
 impl Default for Ipvs {
@@ -60,8 +71,45 @@ impl Default for Ipvs {
             unmanaged: Policy::Keep,
             on_stop: Policy::Keep,
             resync_interval: Duration::from_secs(10),
+            timeouts: None,
+            sync_daemon: None,
         }
     }
+}
+
+/// `[ipvs.sync_daemon]`: copies connections from the active director to the others. Exactly one
+/// of [`follows`](Self::follows) and [`role`](Self::role) is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncDaemon {
+    /// Interface of the multicast. `ipvsadm --mcast-interface`.
+    pub interface: String,
+    /// Directors with the same number listen to each other. `ipvsadm --syncid`.
+    pub sync_id: u8,
+    /// Name of the VRRP instance in [`Config::vrrp_instances`] whose role it has: master while
+    /// that is master, else backup.
+    pub follows: Option<String>,
+    /// The role that it always has.
+    pub role: Option<SyncRole>,
+    /// Multicast group; `None`: the kernel's, 224.0.0.81. `ipvsadm --mcast-group`.
+    pub group: Option<IpAddr>,
+    /// UDP port, at least 1; `None`: the kernel's, 8848. `ipvsadm --mcast-port`.
+    pub port: Option<u16>,
+    /// Multicast TTL or hop limit, at least 1; `None`: the kernel's, 1. `ipvsadm --mcast-ttl`.
+    pub ttl: Option<u8>,
+    /// Longest message in bytes, at least 1; `None`: the kernel's, from the interface's MTU.
+    /// `ipvsadm --sync-maxlen`.
+    pub max_length: Option<u16>,
+}
+
+/// The role of a sync daemon that follows no VRRP instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncRole {
+    /// Sends. `ipvsadm --start-daemon master`.
+    Master,
+    /// Receives. `ipvsadm --start-daemon backup`.
+    Backup,
+    /// Sends and receives: two directors that are both active.
+    Both,
 }
 
 /// What happens to services in the kernel's table.
@@ -90,6 +138,91 @@ pub struct VirtualServer {
     pub persistence_engine: Option<Scheduler>,
     /// The real servers; no two with the same address and port.
     pub real_servers: Vec<RealServer>,
+    /// Sum of the weights of healthy real servers from which on the service is up; at least 1.
+    /// keepalived: `quorum`.
+    pub quorum: u32,
+    /// The service comes up at `quorum + hysteresis` and goes down below `quorum - hysteresis`;
+    /// less than `quorum`. keepalived: `hysteresis`.
+    pub hysteresis: u32,
+    /// Runs when the service comes up. keepalived: `quorum_up`.
+    pub quorum_up: Option<Script>,
+    /// Runs when the service goes down. keepalived: `quorum_down`.
+    pub quorum_down: Option<Script>,
+    /// Take over while the service is down; none of them is a real server too. keepalived:
+    /// `sorry_server`.
+    pub sorry_servers: Vec<Destination>,
+    /// What becomes of a real server whose checks fail. keepalived: `inhibit_on_failure`.
+    pub on_failure: OnFailure,
+    /// What happens instead of leaving the service without real servers.
+    pub panic: Panic,
+    /// Share of the real servers that may be out for their health, 0 to 100 per cent; more is
+    /// panic. `None`: panic only when the last one would leave.
+    pub max_ejected: Option<u8>,
+    /// How long a server's weight takes to grow to the configured one after it came up.
+    pub slow_start: Option<Duration>,
+    /// How a real server leaves that is drained.
+    pub drain: Drain,
+}
+
+/// What becomes of a real server whose checks fail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It leaves the kernel's table.
+    #[default]
+    Remove,
+    /// It stays with weight 0: no new connections, but those that live go on. keepalived:
+    /// `inhibit_on_failure`.
+    WeightZero,
+}
+
+/// What happens when a service would lose too many of its real servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Panic {
+    /// Those that are in stay in, healthy or not.
+    KeepLast,
+    /// All real servers are in, healthy or not.
+    All,
+    /// The sorry servers take over; there is at least one.
+    Sorry,
+}
+
+/// `drain`: when a real server that leaves has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// After so long it is taken out whatever is still open.
+    pub deadline: Duration,
+    /// Inactive and UDP connections.
+    pub udp: DrainPolicy,
+    /// Persistence templates.
+    pub persistent: DrainPolicy,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(600),
+            udp: DrainPolicy::Ignore,
+            persistent: DrainPolicy::Ignore,
+        }
+    }
+}
+
+/// Whether a drain waits for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrainPolicy {
+    /// Until there is none, or the deadline is reached.
+    Wait,
+    /// It may be cut.
+    Ignore,
+}
+
+/// A program that is told of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Program (an absolute path) and arguments; at least one element.
+    pub command: Vec<String>,
+    /// User to run as. `None`: `nobody`.
+    pub user: Option<String>,
 }
 
 impl VirtualServer {

@@ -1,22 +1,16 @@
 //! Hints for keys that are not known.
 
 /// Keys that the configuration will have, but not in this version.
-const NOT_YET: [&str; 26] = [
+const NOT_YET: [&str; 20] = [
     "agent_check",
     "bfd_check",
     "dns_check",
     "file_check",
     "grpc_check",
     "heartbeats",
-    "hysteresis",
     "notify",
     "ping_check",
-    "quorum",
     "smtp_check",
-    "sorry_server",
-    "sorry_servers",
-    "sync_daemon",
-    "timeouts",
     "track",
     "track_file",
     "track_interface",
@@ -31,7 +25,7 @@ const NOT_YET: [&str; 26] = [
 ];
 
 /// keepalived's keywords, and what stands in their place here.
-const KEEPALIVED: [(&str, &str); 44] = [
+const KEEPALIVED: [(&str, &str); 54] = [
     ("advert_int", "`advert_interval`"),
     ("auth_pass", "`authentication = { type = \"pass\", password = \"...\" }`"),
     ("auth_type", "`authentication = { type = \"pass\", password = \"...\" }`"),
@@ -47,13 +41,20 @@ const KEEPALIVED: [(&str, &str); 44] = [
     ("garp_master_repeat", "`announce.repeat`"),
     ("global_defs", "`[global]`"),
     ("http_get", "`http_get` in one of the `checks`"),
+    ("inhibit_on_failure", "`on_failure = \"weight_zero\"`"),
+    ("inst", "`follows`"),
     ("ip_family", "`family`"),
     ("lb_algo", "`scheduler`"),
     ("lb_kind", "`forward`"),
     ("lthreshold", "`lower_threshold`"),
+    ("lvs_flush", "`unmanaged = \"remove\"` in `[ipvs]`"),
     ("lvs_flush_on_stop", "`on_stop = \"remove\"` in `[ipvs]`"),
     ("lvs_method", "`forward`"),
     ("lvs_sched", "`scheduler`"),
+    ("lvs_sync_daemon", "`sync_daemon` in `[ipvs]`"),
+    ("lvs_sync_daemon_interface", "`sync_daemon` in `[ipvs]`"),
+    ("lvs_timeouts", "`timeouts` in `[ipvs]`"),
+    ("maxlen", "`max_length`"),
     ("mcast_src_ip", "`source_address`"),
     ("misc_path", "`command`, an array: program and arguments"),
     ("misc_timeout", "`timeout`, beside the check's kind"),
@@ -64,6 +65,8 @@ const KEEPALIVED: [(&str, &str); 44] = [
     ("real_server", "`real_servers`"),
     ("retry", "`fall`, which is `retry` + 1"),
     ("sni_name", "`tls.server_name`"),
+    ("sorry_server", "`sorry_servers`, an array"),
+    ("sorry_server_lvs_method", "`forward` in one of the `sorry_servers`"),
     ("ssl_get", "`http_get` with `https = true`"),
     ("state", "`priority` alone: 255 is the owner, the highest one is master"),
     ("status_code", "`status`"),
@@ -72,6 +75,7 @@ const KEEPALIVED: [(&str, &str); 44] = [
     ("unicast_src_ip", "`source_address`"),
     ("uthreshold", "`upper_threshold`"),
     ("virtual_ipaddress", "`virtual_addresses`"),
+    ("virtual_server_group", "`addresses`"),
     ("virtualhost", "`host`"),
     ("vrrp_instance", "`[vrrp_instance.NAME]`"),
     ("vrrp_version", "`version` in each VRRP instance"),

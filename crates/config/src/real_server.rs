@@ -1,4 +1,4 @@
-//! `[[virtual_server.NAME.real_servers]]`.
+//! `[[virtual_server.NAME.real_servers]]` and `sorry_servers`.
 
 use std::net::SocketAddr;
 
@@ -6,15 +6,16 @@ use ipvs::{
     Destination, DestinationKey, Forward, ServiceKey, Tunnel, TunnelChecksum, TunnelKind, Weight,
 };
 
+use crate::address;
 use crate::check::{CheckDraft, check};
 use crate::error::Finding;
 use crate::leaf;
 use crate::model::RealServer;
-use crate::reader::{Report, Table, Value};
+use crate::reader::{Entry, Report, Table, Value};
 use crate::source::At;
 use crate::unique::Unique;
 
-/// What a virtual server's real servers have from it.
+/// What a virtual server's real servers and sorry servers have from it.
 #[derive(Debug)]
 pub(crate) struct Inherited<'a> {
     /// `None` if they are refused.
@@ -51,14 +52,17 @@ impl Forwarding {
         Self { method, tunnel: t.optional("tunnel", tunnel) }
     }
 
-    /// Refuses tunnel settings that none of `real_servers` uses.
-    pub(crate) fn check_used(&self, real_servers: &[At<RealServer>], report: &Report) {
-        let is_tunnel = |server: &At<RealServer>| {
-            matches!(server.value.destination.forward, Forward::Tunnel(_))
-        };
+    /// Refuses tunnel settings that none of `destinations` uses.
+    pub(crate) fn check_used<'a>(
+        &self,
+        destinations: impl IntoIterator<Item = &'a Destination>,
+        report: &Report,
+    ) {
+        let is_tunnel =
+            |destination: &Destination| matches!(destination.forward, Forward::Tunnel(_));
         if let (Some(tunnel), Some(method)) = (self.tunnel, self.method)
             && method.value != Method::Tunnel
-            && !real_servers.iter().any(is_tunnel)
+            && !destinations.into_iter().any(is_tunnel)
         {
             let message = "`tunnel` without `forward = \"tunnel\"`";
             let finding = Finding::new(tunnel.place, message, "has no effect");
@@ -121,42 +125,92 @@ fn tunnel(value: Value<'_>) -> Option<Tunnel> {
     })
 }
 
-/// Reads `real_servers`. The places are those of the addresses.
-pub(crate) fn all(value: Value<'_>, inherited: &Inherited<'_>) -> Option<Vec<At<RealServer>>> {
-    let mut seen = Unique::default();
-    let real_servers = value.list(|v| real_server(v, inherited, &mut seen))?;
-    Some(real_servers.into_iter().map(|server| server.value).collect())
+/// A destination as its virtual server sees it.
+#[derive(Debug, Clone, Copy)]
+struct Role {
+    name: &'static str,
+    lowest_weight: i64,
 }
 
-fn real_server(
+const REAL: Role = Role { name: "real server", lowest_weight: 0 };
+/// Its only work is to take connections, so it has a weight.
+const SORRY: Role = Role { name: "sorry server", lowest_weight: 1 };
+
+/// Reads `real_servers` into `seen` and the result. `None` if one of them is refused.
+pub(crate) fn all(
     value: Value<'_>,
     inherited: &Inherited<'_>,
     seen: &mut Unique<DestinationKey>,
-) -> Option<At<RealServer>> {
-    value.table("a real server", |t| {
-        let address = t.required("address", leaf::address_maybe_port);
-        let weight = t.or("weight", 1, |v| v.integer(0..=i64::from(Weight::MAX.get()), ""));
-        let count = |v: Value<'_>| v.integer(0..=i64::from(u32::MAX), " connections");
-        let upper = t.or("upper_threshold", 0, count);
-        let lower = t.or("lower_threshold", 0, count);
-        let forwarding = Forwarding::read(t, inherited.forwarding.method);
-        let checks = t.optional("checks", |v| v.list(check));
+) -> Option<Vec<RealServer>> {
+    let servers = value.list(|v| {
+        Some(v.table("a real server", |t| {
+            let (address, destination) = destination(t, REAL, inherited, seen);
+            let checks = t.optional("checks", |v| v.list(check));
+            let address = address?;
+            let checks = checks.as_ref().map_or(inherited.checks, |checks| &checks.value);
+            let checks = checks.iter().map(|check| check.value.resolve(&address, t.report));
+            let checks = checks.collect();
+            Some(RealServer { destination: destination?, checks })
+        }))
+    });
+    servers?.into_iter().map(|server| server.value).collect()
+}
 
-        check_thresholds(upper, lower, t.report);
-        let address = address?;
-        let key = DestinationKey::new(address.value);
-        let address = At { value: key.socket_addr(), place: address.place };
-        seen.add(key, address.place, t.report, || {
-            format!("the real server {key} is defined twice in one virtual server")
-        });
-        let checks = checks.as_ref().map_or(inherited.checks, |checks| &checks.value);
-        let checks = checks.iter().map(|check| check.value.resolve(&address, t.report)).collect();
-        if let Some(what) = leaf::not_a_host(key.address) {
-            let message = format!("a real server cannot be {}", key.address);
-            t.report.add(Finding::new(address.place, message, what));
-        }
+/// Reads `sorry_servers`; none of them is among the `real` ones. `None` if one is refused.
+pub(crate) fn sorry(
+    value: Value<'_>,
+    inherited: &Inherited<'_>,
+    real: &Unique<DestinationKey>,
+) -> Option<Vec<Destination>> {
+    let mut seen = Unique::default();
+    let servers = value.list(|v| {
+        // The string is the same as a table with nothing but `address`.
+        let address = Entry { name: "address", place: v.place, value: v };
+        let entries = if v.is_table() { v.entries()? } else { vec![address] };
+        Some(Table::new(entries, v.place, v.report).read("a sorry server", |t| {
+            let (address, destination) = destination(t, SORRY, inherited, &mut seen);
+            let At { value: address, place } = address?;
+            if let Some(first) = real.first(&DestinationKey::new(address)) {
+                let message = format!("the sorry server {address} is a real server too");
+                let finding = Finding::new(place, message, "stands in for itself");
+                let help = "remove one of the two";
+                t.report.add(finding.related(first, "the real server").help(help));
+            }
+            destination
+        }))
+    });
+    servers?.into_iter().map(|server| server.value).collect()
+}
+
+/// The keys that both have; also gives the address of a destination that is refused.
+fn destination(
+    t: &mut Table<'_>,
+    role: Role,
+    inherited: &Inherited<'_>,
+    seen: &mut Unique<DestinationKey>,
+) -> (Option<At<SocketAddr>>, Option<Destination>) {
+    let address = t.required("address", address::of_real_server);
+    let weights = role.lowest_weight..=i64::from(Weight::MAX.get());
+    let weight = t.or("weight", 1, |v| v.integer(weights, ""));
+    let count = |v: Value<'_>| v.integer(0..=i64::from(u32::MAX), " connections");
+    let upper = t.or("upper_threshold", 0, count);
+    let lower = t.or("lower_threshold", 0, count);
+    let forwarding = Forwarding::read(t, inherited.forwarding.method);
+
+    check_thresholds(upper, lower, t.report);
+    let Some(address) = address else { return (None, None) };
+    let key = DestinationKey::new(address.value);
+    let address = At { value: key.socket_addr(), place: address.place };
+    seen.add(key, address.place, t.report, || {
+        format!("the {} {key} is defined twice in one virtual server", role.name)
+    });
+    if let Some(what) = leaf::not_a_host(key.address) {
+        let message = format!("a {} cannot be {}", role.name, key.address);
+        t.report.add(Finding::new(address.place, message, what));
+    }
+    let destination = || {
         let method = forwarding.method?;
-        check_against_service(&address, method, inherited.keys?, t.report);
+        check_against_service(&address, role, method, inherited.keys?, t.report);
         let tunnel = forwarding.tunnel.or(inherited.forwarding.tunnel);
         let forward = match method.value {
             Method::DirectRoute => Forward::DirectRoute,
@@ -170,10 +224,10 @@ fn real_server(
             upper_threshold: upper?.value,
             lower_threshold: lower?.value,
         };
-        let server = At { value: RealServer { destination, checks }, place: address.place };
-        forwarding.check_used(std::slice::from_ref(&server), t.report);
-        Some(server)
-    })
+        forwarding.check_used([&destination], t.report);
+        Some(destination)
+    };
+    (Some(address), destination())
 }
 
 fn check_thresholds(upper: Option<At<u32>>, lower: Option<At<u32>>, report: &Report) {
@@ -192,17 +246,19 @@ fn check_thresholds(upper: Option<At<u32>>, lower: Option<At<u32>>, report: &Rep
 /// The kernel's rules between a destination and its services.
 fn check_against_service(
     server: &At<SocketAddr>,
+    role: Role,
     method: At<Method>,
     keys: &[At<ServiceKey>],
     report: &Report,
 ) {
     let address = server.value;
+    let name = role.name;
     for At { value: key, place } in keys {
         let is_ipv4 = key.family() == ipvs::Family::Inet;
         if is_ipv4 != address.is_ipv4() && method.value != Method::Tunnel {
             let message = format!("{} is not of the address family of its service", address.ip());
             let finding = Finding::new(server.place, message, "another address family");
-            let help = "only `forward = \"tunnel\"` reaches a real server of the other family";
+            let help = format!("only `forward = \"tunnel\"` reaches a {name} of the other family");
             report.add(finding.related(*place, format!("the service {key}")).help(help));
         }
         let ServiceKey::Address { address: service, .. } = key else { continue };
@@ -213,16 +269,16 @@ fn check_against_service(
         let suggestion = format!("write \"{}\"", SocketAddr::new(address.ip(), service_port));
         if method.value != Method::Masquerade {
             let message = match address.port() {
-                0 => format!("the real server {} has no port", address.ip()),
+                0 => format!("the {name} {} has no port", address.ip()),
                 port => {
-                    format!("the real server's port {port} is not the service's {service_port}")
+                    format!("the {name}'s port {port} is not the service's {service_port}")
                 }
             };
             let finding = Finding::new(server.place, message, "another port than the service's");
             let help = format!("only `forward = \"nat\"` changes ports: {suggestion}");
             report.add(finding.related(*place, label).help(help));
         } else if address.port() == 0 {
-            let message = format!("the real server {} has no port", address.ip());
+            let message = format!("the {name} {} has no port", address.ip());
             let finding = Finding::new(server.place, message, "the port is missing");
             report.add(finding.related(*place, label).help(suggestion));
         }

@@ -1,9 +1,12 @@
 //! `[virtual_server.NAME]`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipvs::{Family, Protocol, Scheduler, ServiceFlags, ServiceKey};
 
+use crate::address::{self, Addresses};
+use crate::availability::Availability;
 use crate::check::check;
 use crate::error::Finding;
 use crate::leaf;
@@ -14,10 +17,14 @@ use crate::real_server::{self, Forwarding, Inherited, Method};
 use crate::source::At;
 use crate::unique::Unique;
 
-/// What keepalived's bare `persistence_timeout` means.
-const PERSISTENCE_TIMEOUT: Duration = Duration::from_secs(360);
+/// What keepalived's bare `persistence_timeout` means, in seconds.
+const PERSISTENCE_TIMEOUT: u32 = 360;
 /// keepalived's limit. The kernel's own depends on its tick rate.
 const LONGEST_PERSISTENCE: Duration = Duration::from_secs(31 * 86_400);
+
+/// Each is a service with all real servers in the kernel. A range that is wider is more likely a
+/// slip, and a mark serves it better.
+const MOST_SERVICES: u128 = 4096;
 
 /// Reads all virtual servers.
 pub(crate) fn virtual_servers(entries: &[Entry<'_>]) -> Vec<VirtualServer> {
@@ -27,45 +34,74 @@ pub(crate) fn virtual_servers(entries: &[Entry<'_>]) -> Vec<VirtualServer> {
 
 fn virtual_server(entry: &Entry<'_>, seen: &mut Unique<ServiceKey>) -> Option<VirtualServer> {
     entry.value.table("a virtual server", |t| {
-        let protocol = t.optional("protocol", protocol);
-        let keys = keys(t, protocol);
-        let scheduler = scheduling(t);
+        let services = services(t);
+        let keys = services.as_deref().map(first_keys);
+        let scheduling = scheduling(t);
         let one_packet = t.or("one_packet", false, Value::bool);
         let persistence = t.optional("persistence", |v| persistence(v, keys.as_deref()));
         let engine = t.optional("persistence_engine", module_name);
         let has_persistence = t.value("persistence").is_some();
+        let availability = Availability::read(t, has_persistence);
         let direct = At { value: Method::DirectRoute, place: t.place };
         let forwarding = Forwarding::read(t, Some(direct));
         let checks = t.optional("checks", |v| v.list(check));
         let checks = checks.map_or_else(Vec::new, |checks| checks.value);
         let inherited = Inherited { keys: keys.as_deref(), forwarding, checks: &checks };
-        let real_servers = t.required("real_servers", |v| real_server::all(v, &inherited));
-        if let Some(real_servers) = &real_servers {
-            inherited.forwarding.check_used(&real_servers.value, t.report);
-        }
+        let mut seen_servers = Unique::default();
+        let real_servers =
+            t.required("real_servers", |v| real_server::all(v, &inherited, &mut seen_servers));
+        let sorry_servers =
+            t.or("sorry_servers", Vec::new(), |v| real_server::sorry(v, &inherited, &seen_servers));
 
+        let real_servers = real_servers.map(|servers| servers.value);
+        let sorry_servers = sorry_servers.map(|servers| servers.value);
+        if let (Some(real), Some(sorry)) = (&real_servers, &sorry_servers) {
+            let real = real.iter().map(|server| &server.destination);
+            inherited.forwarding.check_used(real.chain(sorry), t.report);
+        }
+        let scheduler = scheduling.as_ref().map(|(scheduler, _)| scheduler);
+        availability.check_scheduler(scheduler, t.report);
+        let availability =
+            availability.finish(real_servers.as_deref(), sorry_servers.as_deref(), t.report);
         if let Some(engine) = engine.as_ref().filter(|_| !has_persistence) {
             let message = "`persistence_engine` without `persistence`";
             let finding = Finding::new(engine.place, message, "has no effect");
             t.report.add(finding.help("add `persistence = { timeout = \"6m\" }`"));
         }
-        let keys = keys?;
-        for At { value: key, place } in &keys {
-            seen.add(*key, *place, t.report, || format!("the service {key} is defined twice"));
+        let services = services?;
+        for At { value: keys, place } in &services {
+            for &key in keys {
+                let message = || format!("the service {key} is defined twice");
+                if !seen.add(key, *place, t.report, message) {
+                    // Two ranges that overlap are one error, not one for each address.
+                    break;
+                }
+            }
         }
-        check_keys(&keys, has_persistence, one_packet, t.report);
-        let (scheduler, mut flags) = scheduler?;
+        check_keys(&keys?, has_persistence, one_packet, engine.as_ref(), t.report);
+        let (scheduler, mut flags) = scheduling?;
         if one_packet?.value {
             flags |= ServiceFlags::ONE_PACKET;
         }
+        let availability = availability?;
         Some(VirtualServer {
             name: entry.name.to_owned(),
-            keys: keys.iter().map(|key| key.value).collect(),
-            scheduler,
+            keys: services.into_iter().flat_map(|keys| keys.value).collect(),
+            scheduler: scheduler.value,
             flags,
             persistence: persistence.map(|persistence| persistence.value),
             persistence_engine: engine.map(|engine| engine.value),
-            real_servers: real_servers?.value.into_iter().map(|at| at.value).collect(),
+            real_servers: real_servers?,
+            quorum: availability.quorum,
+            hysteresis: availability.hysteresis,
+            quorum_up: availability.quorum_up,
+            quorum_down: availability.quorum_down,
+            sorry_servers: sorry_servers?,
+            on_failure: availability.on_failure,
+            panic: availability.panic,
+            max_ejected: availability.max_ejected,
+            slow_start: availability.slow_start,
+            drain: availability.drain,
         })
     })
 }
@@ -77,14 +113,19 @@ fn protocol(value: Value<'_>) -> Option<Protocol> {
 /// What a service may be defined by.
 const KEYS: [&str; 3] = ["address", "addresses", "fwmark"];
 
-/// The services' keys, of `address`, `addresses` or `fwmark`.
-fn keys(t: &mut Table<'_>, protocol: Option<At<Protocol>>) -> Option<Vec<At<ServiceKey>>> {
-    let address = t.optional("address", leaf::socket_address);
+/// The services of one address, range or mark as it is written; never none.
+type Services = At<Vec<ServiceKey>>;
+
+/// The services, of `address`, `addresses` or `fwmark`.
+fn services(t: &mut Table<'_>) -> Option<Vec<Services>> {
+    let written_protocol = t.value("protocol").map(|value| value.place);
+    let protocol = t.or("protocol", Protocol::Tcp, protocol);
+    let address = t.optional("address", address::of_service);
     let addresses = t.optional("addresses", |v| {
         if v.is_empty_array() {
             return v.refuse("`addresses` is empty", "expected at least one address", None);
         }
-        v.list(leaf::socket_address)
+        v.list(address::of_service)
     });
     let mark = t.optional("fwmark", |v| v.integer(1..=i64::from(u32::MAX), ""));
     let families = [("ipv4", Family::Inet), ("ipv6", Family::Inet6)];
@@ -112,14 +153,13 @@ fn keys(t: &mut Table<'_>, protocol: Option<At<Protocol>>) -> Option<Vec<At<Serv
     }
 
     if let Some(At { value: mark, place }) = mark {
-        if let Some(protocol) = protocol {
-            let finding =
-                Finding::new(protocol.place, "`protocol` beside `fwmark`", "has no effect");
+        if let Some(protocol) = written_protocol {
+            let finding = Finding::new(protocol, "`protocol` beside `fwmark`", "has no effect");
             let help = "the firewall's rule chooses the protocol: remove `protocol`";
             t.report.add(finding.related(place, "marked packets").help(help));
         }
         let family = family.map_or(Family::Inet, |family| family.value);
-        return Some(vec![At { value: ServiceKey::Fwmark { mark, family }, place }]);
+        return Some(vec![At { value: vec![ServiceKey::Fwmark { mark, family }], place }]);
     }
     if let Some(family) = family {
         let finding = Finding::new(family.place, "`family` without `fwmark`", "has no effect");
@@ -127,15 +167,33 @@ fn keys(t: &mut Table<'_>, protocol: Option<At<Protocol>>) -> Option<Vec<At<Serv
     }
     let addresses =
         addresses.map(|addresses| addresses.value).or_else(|| address.map(|a| vec![a]))?;
-    let protocol = protocol.map_or(Protocol::Tcp, |protocol| protocol.value);
-    for At { value: address, place } in &addresses {
-        if let Some(what) = leaf::not_a_host(address.ip()) {
-            let message = format!("a service cannot be at {}", address.ip());
+    let mut total = 0_u128;
+    for At { value: range, place } in &addresses {
+        total = total.saturating_add(range.count());
+        if total > MOST_SERVICES {
+            let message = format!("more than {MOST_SERVICES} services in one virtual server");
+            let finding = Finding::new(*place, message, "too many");
+            let help = "mark the packets in the firewall: one `fwmark` serves any number of \
+                        addresses";
+            t.report.add(finding.help(help));
+            return None;
+        }
+        let bad = |address: SocketAddr| Some((address.ip(), leaf::not_a_host(address.ip())?));
+        if let Some((address, what)) = range.iter().find_map(bad) {
+            let message = format!("a service cannot be at {address}");
             t.report.add(Finding::new(*place, message, what));
         }
     }
-    let key = |At { value, place }| At { value: ServiceKey::address(protocol, value), place };
-    Some(addresses.into_iter().map(key).collect())
+    let protocol = protocol?.value;
+    let keys = |range: Addresses| range.iter().map(|a| ServiceKey::address(protocol, a)).collect();
+    Some(addresses.into_iter().map(|at| At { value: keys(at.value), place: at.place }).collect())
+}
+
+/// The first service of each entry: those of a range differ in nothing that a rule looks at.
+fn first_keys(services: &[Services]) -> Vec<At<ServiceKey>> {
+    let first =
+        |services: &Services| Some(At { value: *services.value.first()?, place: services.place });
+    services.iter().filter_map(first).collect()
 }
 
 /// The rules between a service's key and its other settings.
@@ -143,6 +201,7 @@ fn check_keys(
     keys: &[At<ServiceKey>],
     persistence: bool,
     one_packet: Option<At<bool>>,
+    engine: Option<&At<Scheduler>>,
     report: &Report,
 ) {
     for At { value: key, place } in keys {
@@ -157,6 +216,14 @@ fn check_keys(
             let message = format!("`one_packet` for {protocol}");
             let finding = Finding::new(one_packet.place, message, "is for UDP and marks");
             report.add(finding.related(*place, format!("a {protocol} service")));
+        }
+        let sip = engine.filter(|engine| engine.value.as_str() == "sip");
+        if let Some(engine) = sip.filter(|_| *protocol != Protocol::Udp) {
+            let message = format!("the engine `sip` for {protocol}");
+            let finding = Finding::new(engine.place, message, "is for UDP and marks");
+            let help = "the kernel finds a call's identifier in UDP packets alone: write \
+                        `protocol = \"udp\"`";
+            report.add(finding.related(*place, format!("a {protocol} service")).help(help));
         }
     }
 }
@@ -184,7 +251,7 @@ const FLAGS: [(&str, Flag); 7] = [
 
 /// `scheduler` and `scheduler_flags`. keepalived has one-packet scheduling among the flags of a
 /// scheduler; it concerns every scheduler and so has its own key here.
-fn scheduling(t: &mut Table<'_>) -> Option<(Scheduler, ServiceFlags)> {
+fn scheduling(t: &mut Table<'_>) -> Option<(At<Scheduler>, ServiceFlags)> {
     let default = "wlc".parse().ok()?;
     let scheduler = t.or("scheduler", default, module_name);
     let flags = t.optional("scheduler_flags", |v| v.list(|flag| flag.choice(&FLAGS)));
@@ -200,13 +267,13 @@ fn scheduling(t: &mut Table<'_>) -> Option<(Scheduler, ServiceFlags)> {
             t.report.add(finding.related(scheduler.place, "the scheduler").help(help));
         }
     }
-    Some((scheduler.value, all))
+    Some((scheduler, all))
 }
 
 fn persistence(value: Value<'_>, keys: Option<&[At<ServiceKey>]>) -> Option<Persistence> {
     value.table("`persistence`", |t| {
         let range = Duration::from_secs(1)..=LONGEST_PERSISTENCE;
-        let timeout = t.or("timeout", PERSISTENCE_TIMEOUT, leaf::duration(range));
+        let timeout = t.or("timeout", PERSISTENCE_TIMEOUT, leaf::seconds(range));
         let netmask = t.optional("netmask", |v| v.integer(1..=32, " bits"));
         let prefix = t.optional("prefix", |v| v.integer(1..=128, " bits"));
 
@@ -221,13 +288,8 @@ fn persistence(value: Value<'_>, keys: Option<&[At<ServiceKey>]>) -> Option<Pers
         let message = "`prefix` without an IPv6 service";
         unused(prefix.as_ref(), Family::Inet6, message, "IPv4 clients: write `netmask`");
 
-        let timeout = timeout?;
-        if timeout.value.subsec_nanos() != 0 {
-            let finding = Finding::new(timeout.place, "`timeout` is not in seconds", "has a rest");
-            t.report.add(finding.help("persistence counts whole seconds"));
-        }
         Some(Persistence {
-            timeout: u32::try_from(timeout.value.as_secs()).ok()?,
+            timeout: timeout?.value,
             netmask: netmask.map_or(32, |bits| bits.value),
             prefix: prefix.map_or(128, |bits| bits.value),
         })

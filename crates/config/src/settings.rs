@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
+use ipvs::Timeouts;
+
 use crate::leaf;
 use crate::model::{Global, Ipvs, Policy};
 use crate::reader::{Table, Value};
+use crate::sync_daemon::{Instances, sync_daemon};
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// The kernel refuses more than 2147483647 ticks, of which a second has up to 1000.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 86_400);
 
 /// Reads `[global]`. The includes were followed before: here their key is known, no more.
 pub(crate) fn global(table: Table<'_>) -> Option<Global> {
@@ -14,30 +21,46 @@ pub(crate) fn global(table: Table<'_>) -> Option<Global> {
         let router_id = t.optional("router_id", leaf::text);
         let control_socket = t.or("control_socket", default.control_socket, leaf::absolute_path);
         let state_dir = t.or("state_dir", default.state_dir, leaf::absolute_path);
+        let maintenance_dir = t.optional("maintenance_dir", leaf::absolute_path);
         Some(Global {
             router_id: router_id.map(|id| id.value),
             control_socket: control_socket?.value,
             state_dir: state_dir?.value,
+            maintenance_dir: maintenance_dir.map(|directory| directory.value),
         })
     })
 }
 
 /// Reads `[ipvs]`.
-pub(crate) fn ipvs(table: Table<'_>) -> Option<Ipvs> {
-    let interval = leaf::duration(Duration::from_millis(100)..=Duration::from_secs(86_400));
+pub(crate) fn ipvs(table: Table<'_>, instances: Instances<'_>) -> Option<Ipvs> {
+    let interval = leaf::duration(Duration::from_millis(100)..=DAY);
     table.read("`[ipvs]`", |t| {
         let default = Ipvs::default();
         let unmanaged = t.or("unmanaged", default.unmanaged, policy);
         let on_stop = t.or("on_stop", default.on_stop, policy);
         let resync_interval = t.or("resync_interval", default.resync_interval, interval);
+        let timeouts = t.optional("timeouts", timeouts);
+        let sync_daemon = t.optional("sync_daemon", |v| sync_daemon(v, instances));
         Some(Ipvs {
             unmanaged: unmanaged?.value,
             on_stop: on_stop?.value,
             resync_interval: resync_interval?.value,
+            timeouts: timeouts.map(|timeouts| timeouts.value),
+            sync_daemon: sync_daemon.map(|daemon| daemon.value),
         })
     })
 }
 
 fn policy(value: Value<'_>) -> Option<Policy> {
     value.choice(&[("keep", Policy::Keep), ("remove", Policy::Remove)])
+}
+
+fn timeouts(value: Value<'_>) -> Option<Timeouts> {
+    value.table("`timeouts`", |t| {
+        let seconds = leaf::seconds(Duration::ZERO..=LONGEST_TIMEOUT);
+        let tcp = t.or("tcp", 0, &seconds);
+        let tcp_fin = t.or("tcp_fin", 0, &seconds);
+        let udp = t.or("udp", 0, &seconds);
+        Some(Timeouts { tcp: tcp?.value, tcp_fin: tcp_fin?.value, udp: udp?.value })
+    })
 }

@@ -39,4 +39,9 @@ impl<K: Ord> Unique<K> {
             }
         }
     }
+
+    /// Where `key` was seen first.
+    pub(crate) fn first(&self, key: &K) -> Option<Place> {
+        self.0.get(key).copied()
+    }
 }

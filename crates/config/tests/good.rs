@@ -7,10 +7,13 @@ use std::time::Duration;
 use checkers::{
     Check, Connect, Header, HttpGet, Kind, MiscCheck, StatusRange, TcpCheck, Timing, Tls,
 };
-use config::{Config, Global, Ipvs, Persistence, Policy, RealServer};
+use config::{
+    Config, Drain, DrainPolicy, Global, Ipvs, OnFailure, Panic, Persistence, Policy, RealServer,
+    Script, SyncDaemon, SyncRole,
+};
 use ipvs::{
-    Destination, DestinationKey, Family, Forward, Protocol, ServiceFlags, ServiceKey, Tunnel,
-    TunnelChecksum, TunnelKind, Weight,
+    Destination, DestinationKey, Family, Forward, Protocol, ServiceFlags, ServiceKey, Timeouts,
+    Tunnel, TunnelChecksum, TunnelKind, Weight,
 };
 use vrrp::{
     Announce, Authentication, Centiseconds, InstanceSpec, Priority, Version, VirtualAddress, Vrid,
@@ -24,15 +27,28 @@ fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-fn server(address: &str, forward: Forward, checks: Vec<Check>) -> RealServer {
-    let destination = Destination {
+fn destination(address: &str, forward: Forward) -> Destination {
+    Destination {
         key: DestinationKey::new(address.parse().expect("an address")),
         forward,
         weight: Weight::ONE,
         upper_threshold: 0,
         lower_threshold: 0,
-    };
-    RealServer { destination, checks }
+    }
+}
+
+fn server(address: &str, forward: Forward, checks: Vec<Check>) -> RealServer {
+    RealServer { destination: destination(address, forward), checks }
+}
+
+/// The keys of a virtual server at `addresses`, an array of TOML.
+fn keys(addresses: &str) -> Vec<String> {
+    let text = format!(
+        "[virtual_server.web]\naddresses = {addresses}\nforward = \"nat\"\nreal_servers = []\n"
+    );
+    let config = config::parse(Path::new("keys.toml"), text);
+    let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+    config.virtual_servers[0].keys.iter().map(ToString::to_string).collect()
 }
 
 fn check(kind: Kind) -> Check {
@@ -57,12 +73,24 @@ fn settings_of_the_daemon() {
         router_id: Some("lb1".to_owned()),
         control_socket: PathBuf::from("/run/other.sock"),
         state_dir: PathBuf::from("/srv/lvsd"),
+        maintenance_dir: Some(PathBuf::from("/run/lvsd/maintenance")),
     };
     assert_eq!(config.global, global);
     let ipvs = Ipvs {
         unmanaged: Policy::Remove,
         on_stop: Policy::Remove,
         resync_interval: Duration::from_millis(500),
+        timeouts: Some(Timeouts { tcp: 7200, tcp_fin: 0, udp: 90 }),
+        sync_daemon: Some(SyncDaemon {
+            interface: "eth1".to_owned(),
+            sync_id: 7,
+            follows: Some("VI_1".to_owned()),
+            role: None,
+            group: Some(ip("224.0.0.82")),
+            port: Some(8849),
+            ttl: Some(2),
+            max_length: Some(1200),
+        }),
     };
     assert_eq!(config.ipvs, ipvs);
     assert_eq!(config.files, [PathBuf::from("tests/good/everything.toml")]);
@@ -75,12 +103,15 @@ fn an_empty_file_is_all_defaults() {
         router_id: None,
         control_socket: PathBuf::from("/run/lvsd/lvsd.sock"),
         state_dir: PathBuf::from("/var/lib/lvsd"),
+        maintenance_dir: None,
     };
     assert_eq!(config.global, global);
     let ipvs = Ipvs {
         unmanaged: Policy::Keep,
         on_stop: Policy::Keep,
         resync_interval: Duration::from_secs(10),
+        timeouts: None,
+        sync_daemon: None,
     };
     assert_eq!(config.ipvs, ipvs);
     assert!(config.virtual_servers.is_empty() && config.vrrp_instances.is_empty());
@@ -96,7 +127,7 @@ fn a_virtual_server_with_every_key() {
     assert_eq!(web.scheduler.as_str(), "mh");
     assert_eq!(web.flags, ServiceFlags::SCHED_1 | ServiceFlags::SCHED_3);
     assert_eq!(web.persistence, Some(Persistence { timeout: 600, netmask: 24, prefix: 64 }));
-    assert_eq!(web.persistence_engine.as_ref().unwrap().as_str(), "sip");
+    assert_eq!(web.persistence_engine.as_ref().unwrap().as_str(), "own-engine");
 
     let services: Vec<_> = web.services().collect();
     assert_eq!(services.len(), 2);
@@ -110,6 +141,175 @@ fn a_virtual_server_with_every_key() {
     assert_eq!(marked.scheduler.as_str(), "wlc");
     assert_eq!(marked.flags, ServiceFlags::ONE_PACKET);
     assert_eq!(marked.persistence, None);
+
+    let calls = &config.virtual_servers[2];
+    let udp = |address: &str| ServiceKey::address(Protocol::Udp, address.parse().unwrap());
+    let expected =
+        ["192.0.2.16:5060", "192.0.2.17:5060", "192.0.2.18:5060", "192.0.2.19:5060"].map(udp);
+    assert_eq!(calls.keys, expected);
+    assert_eq!(calls.persistence, Some(Persistence { timeout: 360, netmask: 32, prefix: 128 }));
+    assert_eq!(calls.persistence_engine.as_ref().unwrap().as_str(), "sip");
+}
+
+#[test]
+fn when_a_service_is_up_and_who_stands_in() {
+    let config = load("tests/good/everything.toml");
+    let web = &config.virtual_servers[0];
+    assert_eq!((web.quorum, web.hysteresis), (6, 3));
+    let command = |word: &str| vec!["/bin/tell".to_owned(), word.to_owned()];
+    assert_eq!(web.quorum_up, Some(Script { command: command("up"), user: None }));
+    let down = Script { command: command("down"), user: Some("teller".to_owned()) };
+    assert_eq!(web.quorum_down, Some(down));
+    let gue =
+        Tunnel { kind: TunnelKind::Gue { port: 6080 }, checksum: TunnelChecksum::RemoteOffload };
+    let gre = Tunnel { kind: TunnelKind::Gre, checksum: TunnelChecksum::None };
+    let second = Destination {
+        weight: Weight::new(2).unwrap(),
+        upper_threshold: 9,
+        lower_threshold: 8,
+        ..destination("198.51.100.91:80", Forward::Tunnel(gre))
+    };
+    let sorry = [destination("198.51.100.90:80", Forward::Tunnel(gue)), second];
+    assert_eq!(web.sorry_servers, sorry);
+    assert_eq!(web.on_failure, OnFailure::WeightZero);
+    assert_eq!((web.panic, web.max_ejected), (Panic::All, Some(50)));
+    assert_eq!(web.slow_start, None);
+    let drain = Drain {
+        deadline: Duration::from_secs(300),
+        udp: DrainPolicy::Wait,
+        persistent: DrainPolicy::Wait,
+    };
+    assert_eq!(web.drain, drain);
+
+    let marked = &config.virtual_servers[1];
+    assert_eq!(marked.sorry_servers, [destination("[2001:db8::90]:0", Forward::Masquerade)]);
+    assert_eq!((marked.panic, marked.max_ejected), (Panic::Sorry, None));
+    assert_eq!(marked.slow_start, Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn a_service_is_up_with_one_server_unless_it_says_more() {
+    let config = load("tests/good/everything.toml");
+    let calls = &config.virtual_servers[2];
+    assert_eq!((calls.quorum, calls.hysteresis), (1, 0));
+    assert_eq!((&calls.quorum_up, &calls.quorum_down), (&None, &None));
+    assert_eq!(calls.sorry_servers, []);
+    assert_eq!((calls.on_failure, calls.panic), (OnFailure::Remove, Panic::KeepLast));
+    assert_eq!((calls.max_ejected, calls.slow_start), (None, None));
+    let drain = Drain {
+        deadline: Duration::from_secs(600),
+        udp: DrainPolicy::Ignore,
+        persistent: DrainPolicy::Ignore,
+    };
+    assert_eq!(calls.drain, drain);
+}
+
+/// No word of `panic`: where there are sorry servers they take over.
+#[test]
+fn sorry_servers_take_over_by_default() {
+    let text = "[virtual_server.web]\naddress = \"192.0.2.10:80\"\nreal_servers = []\n\
+                sorry_servers = [\"198.51.100.90:80\"]\n";
+    let config = config::parse(Path::new("sorry.toml"), text).unwrap();
+    assert_eq!(config.virtual_servers[0].panic, Panic::Sorry);
+}
+
+/// A quorum of 1 is the default, and so right everywhere, also if it is written.
+#[test]
+fn a_quorum_may_be_all_that_there_is() {
+    let web = "[virtual_server.web]\naddress = \"192.0.2.10:80\"\n";
+    for text in [
+        "quorum = 1\nreal_servers = []",
+        "quorum = 1\nreal_servers = [{ address = \"198.51.100.11:80\", weight = 0 }]",
+        "quorum = 3\nreal_servers = [{ address = \"198.51.100.11:80\", weight = 3 }]",
+        "quorum = 2\nhysteresis = 1\nmax_ejected = \"0%\"\n\
+         real_servers = [{ address = \"198.51.100.11:80\", weight = 3 }]",
+    ] {
+        if let Err(errors) = config::parse(Path::new("quorum.toml"), format!("{web}{text}")) {
+            panic!("{errors}");
+        }
+    }
+}
+
+#[test]
+fn one_string_can_name_many_services() {
+    let expected = ["tcp 192.0.2.9:80", "tcp 192.0.2.10:80", "tcp 192.0.2.11:80"];
+    assert_eq!(keys("[\"192.0.2.9-11:80\"]"), expected);
+    assert_eq!(keys("[\"192.0.2.9-192.0.2.11:80\"]"), expected);
+    let expected = ["tcp 192.0.2.255:80", "tcp 192.0.3.0:80"];
+    assert_eq!(keys("[\"192.0.2.255-192.0.3.0:80\"]"), expected);
+    assert_eq!(keys("[\"192.0.2.10-10:80\"]"), ["tcp 192.0.2.10:80"]);
+    assert_eq!(keys("[\"192.0.2.10/32:80\"]"), ["tcp 192.0.2.10:80"]);
+    assert_eq!(keys("[\"192.0.2.10/31:80\"]"), ["tcp 192.0.2.10:80", "tcp 192.0.2.11:80"]);
+    // The short end of an IPv6 range is hexadecimal.
+    let expected = ["tcp [2001:db8::f]:80", "tcp [2001:db8::10]:80", "tcp [2001:db8::11]:80"];
+    assert_eq!(keys("[\"[2001:db8::f-11]:80\"]"), expected);
+    assert_eq!(keys("[\"[2001:db8::f-2001:db8::11]:80\"]"), expected);
+    let expected = ["tcp [2001:db8::10]:80", "tcp [2001:db8::11]:80"];
+    assert_eq!(keys("[\"[2001:db8::10/127]:80\"]"), expected);
+    let expected = ["tcp 192.0.2.20:80", "tcp 192.0.2.21:80", "tcp [2001:db8::1]:81"];
+    assert_eq!(keys("[\"192.0.2.20/31:80\", \"[2001:db8::1]:81\"]"), expected);
+    let all = keys("[\"10.1.0.0/20:80\"]");
+    assert_eq!(all.len(), 4096);
+    assert_eq!(all.last().unwrap(), "tcp 10.1.15.255:80");
+}
+
+#[test]
+fn a_sync_daemon_has_the_number_of_the_instance_that_it_follows() {
+    let instance = "[vrrp_instance.VI_1]\ninterface = \"eth0\"\nvirtual_router_id = 51\n\
+                    virtual_addresses = [\"192.0.2.10/24\"]\n";
+    let daemon = |rest: &str| {
+        let text = format!("[ipvs.sync_daemon]\ninterface = \"eth1\"\n{rest}\n{instance}");
+        config::parse(Path::new("sync.toml"), text).unwrap().ipvs.sync_daemon.unwrap()
+    };
+    let plain = SyncDaemon {
+        interface: "eth1".to_owned(),
+        sync_id: 0,
+        follows: None,
+        role: Some(SyncRole::Both),
+        group: None,
+        port: None,
+        ttl: None,
+        max_length: None,
+    };
+    let follower =
+        SyncDaemon { sync_id: 51, follows: Some("VI_1".to_owned()), role: None, ..plain.clone() };
+    assert_eq!(daemon("role = \"both\""), plain);
+    assert_eq!(daemon("follows = \"VI_1\""), follower);
+    let zero = SyncDaemon { sync_id: 0, ..follower };
+    assert_eq!(daemon("follows = \"VI_1\"\nid = 0"), zero);
+    let master = SyncDaemon { role: Some(SyncRole::Master), ..plain.clone() };
+    assert_eq!(daemon("role = \"master\""), master);
+    let backup = SyncDaemon { role: Some(SyncRole::Backup), ..plain };
+    assert_eq!(daemon("role = \"backup\""), backup);
+}
+
+/// Whether small weights do any good: `ip_vs_*.c` of the kernel.
+#[test]
+fn a_slow_start_is_for_schedulers_that_share_by_weight() {
+    for (scheduler, is_right) in [
+        ("rr", false),
+        ("wrr", true),
+        ("lc", false),
+        ("wlc", true),
+        ("lblc", true),
+        ("lblcr", true),
+        ("dh", false),
+        ("sh", false),
+        ("mh", false),
+        ("sed", true),
+        ("nq", true),
+        ("fo", false),
+        ("ovf", false),
+        ("twos", true),
+        ("own-scheduler", true),
+    ] {
+        let text = format!(
+            "[virtual_server.web]\naddress = \"192.0.2.10:80\"\nscheduler = \"{scheduler}\"\n\
+             slow_start = \"1m\"\nreal_servers = []\n"
+        );
+        let result = config::parse(Path::new("slow.toml"), text);
+        assert_eq!(result.is_ok(), is_right, "{scheduler}");
+    }
 }
 
 #[test]

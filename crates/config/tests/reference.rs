@@ -12,11 +12,16 @@ zzzzzzzz = 1
 zzzzzzzz = 1
 [ipvs]
 zzzzzzzz = 1
+timeouts = { zzzzzzzz = 1 }
+sync_daemon = { zzzzzzzz = 1 }
 [virtual_server.web]
 zzzzzzzz = 1
 persistence = { zzzzzzzz = 1 }
 tunnel = { zzzzzzzz = 1 }
 real_servers = [{ zzzzzzzz = 1 }]
+sorry_servers = [{ zzzzzzzz = 1 }]
+quorum_up = { zzzzzzzz = 1 }
+drain = { zzzzzzzz = 1 }
 checks = [
     { zzzzzzzz = 1 },
     { tcp_check = { zzzzzzzz = 1 } },
@@ -31,14 +36,19 @@ announce = { zzzzzzzz = 1 }
 "#;
 
 /// What a table is called in an error, and its heading in the reference.
-const HEADINGS: [(&str, &str); 16] = [
+const HEADINGS: [(&str, &str); 21] = [
     ("a configuration", "The top of a file"),
     ("`[global]`", "`[global]`"),
     ("`[ipvs]`", "`[ipvs]`"),
+    ("`timeouts`", "`timeouts`"),
+    ("`sync_daemon`", "`sync_daemon`"),
     ("a virtual server", "`[virtual_server.NAME]`"),
     ("`persistence`", "`persistence`"),
     ("`tunnel`", "`tunnel`"),
     ("a real server", "`real_servers`"),
+    ("a sorry server", "`sorry_servers`"),
+    ("a script", "`quorum_up` and `quorum_down`"),
+    ("`drain`", "`drain`"),
     ("a check", "`checks`"),
     ("`tcp_check`", "`tcp_check`"),
     ("`http_get`", "`http_get`"),

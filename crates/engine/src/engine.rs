@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use checkers::{Monitor, Start, State};
-use config::{Policy, VirtualServer};
-use ipvs::{DestinationKey, Operation, ServiceKey, Table};
+use config::{Policy, Script, VirtualServer};
+use ipvs::{DestinationKey, Operation, ServiceKey};
 
 use crate::plan::{Cause, Ownership, Reason, Step, plan};
-use crate::standing::Standing;
-use crate::wanted::{Health, HealthBook, Placement, Verdict, Wanted, monitor};
+use crate::policy::{Condition, Memory, SLOW_START_STEPS, monitor};
+use crate::standing::{Snapshot, Standing};
+use crate::wanted::{Health, HealthBook, Placement, Verdict, Wanted};
 
 /// First pause after a failed operation or a failed read; it doubles up to the resync interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -24,12 +25,19 @@ pub type Settings = config::Ipvs;
 /// What the engine is told.
 #[derive(Debug)]
 pub enum Input {
-    /// The kernel's table, or why it could not be read: answer to [`Output::ReadTable`].
-    Table(Result<Table, String>),
+    /// What the kernel holds, or why it could not be read: answer to [`Output::ReadTable`].
+    Table(Result<Snapshot, String>),
     /// What became of each step of [`Output::Apply`], in order.
     Applied(Vec<(Step, Result<(), String>)>),
     /// A monitor changed its state.
     Health(Box<Monitor>, Health),
+    /// A VRRP instance is master now, or is not.
+    Role {
+        /// Name of the instance.
+        instance: String,
+        /// Whether it is master.
+        master: bool,
+    },
     /// New definitions.
     Define(Vec<VirtualServer>, Settings),
     /// lvsd stops: nothing is watched any more; the table stays unless `on_stop = "remove"`.
@@ -48,6 +56,13 @@ pub enum Output {
     Watch(Vec<(Monitor, Start)>),
     /// Keep this set across restarts: the services that lvsd may remove.
     SaveOwned(BTreeSet<ServiceKey>),
+    /// Run a script of the definitions; nothing waits for its end.
+    Run {
+        /// The script.
+        script: Script,
+        /// Its environment: names and values.
+        environment: Vec<(&'static str, String)>,
+    },
     /// Something to log.
     Event(Event),
 }
@@ -68,6 +83,22 @@ pub enum Event {
     Failed(Step, String),
     /// The table could not be read. It is tried again.
     Unreadable(String),
+    /// A virtual server has its quorum, or has lost it.
+    Quorum {
+        /// Its name.
+        name: String,
+        /// Whether it has it.
+        up: bool,
+        /// The live weight against the quorum, in words.
+        words: String,
+    },
+    /// The panic policy of a virtual server came into force, or is no longer.
+    Panic {
+        /// Its name.
+        name: String,
+        /// Why it is in force; `None` when it no longer is.
+        reason: Option<String>,
+    },
 }
 
 /// A real server's state and since when.
@@ -76,6 +107,8 @@ pub(crate) struct Placed {
     pub(crate) placement: Placement,
     pub(crate) state: State,
     pub(crate) since: Instant,
+    /// Begin of the slow start that the server is in.
+    ramp: Option<Instant>,
 }
 
 impl Placed {
@@ -96,6 +129,12 @@ pub struct Engine {
     pub(crate) health: HealthBook,
     pub(crate) placed: BTreeMap<(ServiceKey, DestinationKey), Placed>,
     standing: Option<Standing>,
+    /// State of each virtual server, by name.
+    conditions: BTreeMap<String, Condition>,
+    /// Whether each VRRP instance is master.
+    roles: BTreeMap<String, bool>,
+    /// When the next step of a slow start is due.
+    next_ramp: Option<Instant>,
     /// Operations that failed the last time, with the error.
     pub(crate) failing: BTreeMap<String, String>,
     dirty: Option<Cause>,
@@ -120,6 +159,9 @@ impl Engine {
             health: HealthBook::new(),
             placed: BTreeMap::new(),
             standing: None,
+            conditions: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            next_ramp: None,
             failing: BTreeMap::new(),
             dirty: None,
             watch_changed: false,
@@ -132,7 +174,7 @@ impl Engine {
     /// Takes an input.
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
-            Input::Table(Ok(table)) => self.table_read(&table, now),
+            Input::Table(Ok(snapshot)) => self.table_read(&snapshot, now),
             Input::Table(Err(error)) => {
                 self.event(Event::Unreadable(error));
                 self.retry_later(now);
@@ -141,6 +183,10 @@ impl Engine {
             Input::Health(monitor, health) => {
                 self.health.insert(*monitor, health);
                 self.dirty = Some(Cause::Health);
+            }
+            Input::Role { instance, master } => {
+                self.roles.insert(instance, master);
+                self.dirty = Some(Cause::Role);
             }
             Input::Define(virtual_servers, settings) => {
                 self.virtual_servers = virtual_servers;
@@ -162,8 +208,13 @@ impl Engine {
         self.replan(now);
     }
 
-    /// Does what is due at `now`: reads the table again to find drift.
+    /// Does what is due at `now`: reads the table again to find drift, and takes the next step of
+    /// a slow start.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.next_ramp.is_some_and(|at| at <= now) {
+            self.dirty = Some(Cause::SlowStart);
+            self.replan(now);
+        }
         if now >= self.next_read {
             self.next_read = now + self.settings.resync_interval;
             self.outputs.push_back(Output::ReadTable);
@@ -172,7 +223,7 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Instant {
-        self.next_read
+        self.next_ramp.map_or(self.next_read, |at| at.min(self.next_read))
     }
 
     /// The next thing to do.
@@ -181,24 +232,30 @@ impl Engine {
     }
 
     /// What would be done for `virtual_servers` if they were defined now. Changes nothing.
+    ///
+    /// `masters` are the VRRP instances that are master.
     pub fn preview(
         virtual_servers: &[VirtualServer],
         settings: &Settings,
         owned: &BTreeSet<ServiceKey>,
         health: &HealthBook,
-        table: &Table,
+        masters: &BTreeSet<String>,
+        snapshot: &Snapshot,
     ) -> (Wanted, Vec<Step>) {
-        let standing = Standing::from(table);
-        let wanted =
-            Wanted::derive(virtual_servers, health, |service, key| standing.has(service, key));
+        let standing = Standing::from(snapshot);
+        let is_master = |instance: &str| masters.contains(instance);
+        let past = TableAlone(&standing);
+        let wanted = Wanted::derive(virtual_servers, settings, is_master, health, &past);
         let ownership = Ownership { owned, remove_unmanaged: settings.unmanaged == Policy::Remove };
         let steps = plan(&standing, &wanted, ownership, Cause::Definitions);
         (wanted, steps)
     }
 
     /// What [`Engine::preview`] needs to know of this engine.
-    pub fn planning(&self) -> (BTreeSet<ServiceKey>, HealthBook) {
-        (self.owned.clone(), self.health.clone())
+    pub fn planning(&self) -> (BTreeSet<ServiceKey>, HealthBook, BTreeSet<String>) {
+        let masters = self.roles.iter().filter(|(_, master)| **master);
+        let masters = masters.map(|(name, _)| name.clone()).collect();
+        (self.owned.clone(), self.health.clone(), masters)
     }
 
     /// Whether any virtual server is defined.
@@ -206,18 +263,11 @@ impl Engine {
         !self.virtual_servers.is_empty()
     }
 
-    /// The wanted table as of the last input.
-    pub(crate) fn wanted(&self) -> Wanted {
-        Wanted::derive(&self.virtual_servers, &self.health, |service, key| {
-            self.stays_in(service, key)
-        })
-    }
-
-    fn stays_in(&self, service: &ServiceKey, key: &DestinationKey) -> bool {
-        match self.placed.get(&(*service, *key)) {
-            Some(placed) => placed.placement == Placement::In,
-            None => self.standing.as_ref().is_some_and(|standing| standing.has(service, key)),
-        }
+    /// The wanted table at `now`.
+    pub(crate) fn wanted(&self, now: Instant) -> Wanted {
+        let is_master = |instance: &str| self.roles.get(instance).copied().unwrap_or(false);
+        let past = Past { engine: self, now };
+        Wanted::derive(&self.virtual_servers, &self.settings, is_master, &self.health, &past)
     }
 
     fn event(&mut self, event: Event) {
@@ -229,9 +279,9 @@ impl Engine {
         self.retry = (self.retry * 2).min(self.settings.resync_interval.max(FIRST_RETRY));
     }
 
-    fn table_read(&mut self, table: &Table, now: Instant) {
+    fn table_read(&mut self, snapshot: &Snapshot, now: Instant) {
         let first = self.standing.is_none();
-        let standing = Standing::from(table);
+        let standing = Standing::from(snapshot);
         if first {
             let defined: HashSet<ServiceKey> =
                 self.virtual_servers.iter().flat_map(|v| v.keys.iter().copied()).collect();
@@ -285,8 +335,9 @@ impl Engine {
             return;
         }
         if let Some(cause) = self.dirty.take() {
-            let wanted = self.wanted();
+            let wanted = self.wanted(now);
             self.place(&wanted, now);
+            self.report_conditions(&wanted);
             self.own(&wanted);
             self.emit_plan(&wanted, cause);
         }
@@ -295,19 +346,69 @@ impl Engine {
         }
     }
 
-    /// Notes since when each real server is in its state.
+    /// Notes since when each real server is in its state, and which are in their slow start.
     fn place(&mut self, wanted: &Wanted, now: Instant) {
+        let slow_starts: BTreeMap<&str, Duration> = self
+            .virtual_servers
+            .iter()
+            .filter_map(|v| Some((v.name.as_str(), v.slow_start?)))
+            .collect();
         let mut before = std::mem::take(&mut self.placed);
+        self.next_ramp = None;
         for (service, wanted) in &wanted.services {
+            let slow_start = slow_starts.get(wanted.name.as_str()).copied();
             for (key, server) in &wanted.servers {
                 let verdict = &server.verdict;
-                let since = before
-                    .remove(&(*service, *key))
-                    .filter(|before| before.is_still(verdict))
-                    .map_or(now, |p| p.since);
-                let placed = Placed { placement: verdict.placement, state: verdict.state, since };
+                let before = before.remove(&(*service, *key));
+                let ramp = slow_start.and_then(|slow_start| {
+                    let start = ramp_start(before.as_ref(), verdict.placement, now)?;
+                    (now < start + slow_start).then_some(start)
+                });
+                if let (Some(start), Some(slow_start)) = (ramp, slow_start) {
+                    let next =
+                        start + slow_start * ramp_step(start, slow_start, now) / SLOW_START_STEPS;
+                    self.next_ramp = Some(self.next_ramp.map_or(next, |at| at.min(next)));
+                }
+                let since =
+                    before.filter(|before| before.is_still(verdict)).map_or(now, |p| p.since);
+                let placed =
+                    Placed { placement: verdict.placement, state: verdict.state, since, ramp };
                 self.placed.insert((*service, *key), placed);
             }
+        }
+    }
+
+    /// Says what has changed for virtual servers as a whole, once for each.
+    fn report_conditions(&mut self, wanted: &Wanted) {
+        let mut before = std::mem::take(&mut self.conditions);
+        for virtual_server in &self.virtual_servers {
+            let name = &virtual_server.name;
+            let service = virtual_server.keys.iter().find_map(|key| wanted.services.get(key));
+            let Some(condition) = service.map(|service| &service.condition) else { continue };
+            let (quorum, panic) =
+                before.remove(name).map_or((None, None), |before| (before.quorum, before.panic));
+            if let Some(up) = condition.quorum.filter(|&up| quorum != Some(up)) {
+                let script =
+                    if up { &virtual_server.quorum_up } else { &virtual_server.quorum_down };
+                if let Some(script) = script.clone() {
+                    let environment = vec![
+                        ("LVSD_VIRTUAL_SERVER", name.clone()),
+                        ("LVSD_QUORUM", if up { "up" } else { "down" }.to_owned()),
+                        ("LVSD_LIVE_WEIGHT", condition.live_weight.to_string()),
+                    ];
+                    self.outputs.push_back(Output::Run { script, environment });
+                }
+                let words =
+                    format!("live weight {} of {}", condition.live_weight, virtual_server.quorum);
+                let event = Event::Quorum { name: name.clone(), up, words };
+                self.outputs.push_back(Output::Event(event));
+            }
+            // Every failure more changes the words; the operator hears of begin and end.
+            if panic.is_some() != condition.panic.is_some() {
+                let event = Event::Panic { name: name.clone(), reason: condition.panic.clone() };
+                self.outputs.push_back(Output::Event(event));
+            }
+            self.conditions.insert(name.clone(), condition.clone());
         }
     }
 
@@ -347,12 +448,11 @@ impl Engine {
 
     fn watch(&mut self) {
         let mut monitors: BTreeMap<Monitor, Start> = BTreeMap::new();
+        // No moment matters to whether a server stays in.
+        let past = Past { engine: self, now: self.next_read };
         for virtual_server in &self.virtual_servers {
             for server in &virtual_server.real_servers {
-                let standing = virtual_server
-                    .keys
-                    .iter()
-                    .any(|service| self.stays_in(service, &server.destination.key));
+                let standing = past.stays_in(virtual_server, &server.destination.key);
                 let start = if standing { Start::Up } else { Start::Unknown };
                 for check in &server.checks {
                     let known = monitors.entry(monitor(server, check)).or_insert(start);
@@ -364,5 +464,73 @@ impl Engine {
         }
         self.health.retain(|monitor, _| monitors.contains_key(monitor));
         self.outputs.push_back(Output::Watch(monitors.into_iter().collect()));
+    }
+}
+
+/// When the slow start began in which a server is now, if it is in one: it has just come in after
+/// its checks had failed, or is still in the one that it was in.
+fn ramp_start(before: Option<&Placed>, placement: Placement, now: Instant) -> Option<Instant> {
+    let before = before?;
+    match (before.placement, placement) {
+        (Placement::In, Placement::In) => before.ramp,
+        (_, Placement::In) if before.state == State::Down => Some(now),
+        _ => None,
+    }
+}
+
+/// 1 at the begin, [`SLOW_START_STEPS`] at the end.
+fn ramp_step(start: Instant, slow_start: Duration, now: Instant) -> u32 {
+    let elapsed = now.saturating_duration_since(start).as_micros() * u128::from(SLOW_START_STEPS);
+    let steps = elapsed / slow_start.as_micros().max(1);
+    u32::try_from(steps).unwrap_or(SLOW_START_STEPS).min(SLOW_START_STEPS - 1) + 1
+}
+
+/// What the engine knows of the past.
+struct Past<'a> {
+    engine: &'a Engine,
+    now: Instant,
+}
+
+impl Past<'_> {
+    fn placed(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<&Placed> {
+        let mut keys = virtual_server.keys.iter();
+        keys.find_map(|service| self.engine.placed.get(&(*service, *key)))
+    }
+}
+
+impl Memory for Past<'_> {
+    fn stays_in(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> bool {
+        match (self.placed(virtual_server, key), &self.engine.standing) {
+            (Some(placed), _) => placed.placement != Placement::Out,
+            (None, Some(standing)) => TableAlone(standing).stays_in(virtual_server, key),
+            (None, None) => false,
+        }
+    }
+
+    fn had_quorum(&self, name: &str) -> Option<bool> {
+        self.engine.conditions.get(name)?.quorum
+    }
+
+    fn slow_start_step(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<u32> {
+        let slow_start = virtual_server.slow_start?;
+        let start = ramp_start(self.placed(virtual_server, key), Placement::In, self.now)?;
+        (self.now < start + slow_start).then(|| ramp_step(start, slow_start, self.now))
+    }
+}
+
+/// The kernel's table as the only memory.
+struct TableAlone<'a>(&'a Standing);
+
+impl Memory for TableAlone<'_> {
+    fn stays_in(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> bool {
+        virtual_server.keys.iter().any(|service| self.0.has(service, key))
+    }
+
+    fn had_quorum(&self, _name: &str) -> Option<bool> {
+        None
+    }
+
+    fn slow_start_step(&self, _: &VirtualServer, _: &DestinationKey) -> Option<u32> {
+        None
     }
 }

@@ -21,12 +21,14 @@
 mod diff;
 mod engine;
 mod plan;
+mod policy;
 mod standing;
 mod view;
 mod wanted;
 
 pub use engine::{Engine, Event, Input, Output, Settings};
 pub use plan::{Cause, Ownership, Reason, Step, plan};
-pub use standing::{Standing, StandingDestination, StandingService};
+pub use policy::Condition;
+pub use standing::{Snapshot, Standing, StandingDestination, StandingService};
 pub use view::{ServerState, ServerView, ServiceView, View};
 pub use wanted::{Health, HealthBook, Placement, Verdict, Wanted, WantedServer, WantedService};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use ipvs::{Destination, Forward, Operation, Persistence, Service, ServiceKey};
+use ipvs::{Daemon, DaemonRole, Destination, Forward, Operation, Persistence, Service, ServiceKey};
 
 use crate::diff::{Change, diff};
 use crate::standing::{Standing, StandingDestination, StandingService};
@@ -18,10 +18,14 @@ pub enum Cause {
     Definitions,
     /// A real server's health changed.
     Health,
+    /// The next step of a slow start is due.
+    SlowStart,
     /// The kernel's table differs from what lvsd left there.
     Drift,
     /// An operation failed before and is tried again.
     Retry,
+    /// A VRRP instance changed its role.
+    Role,
     /// lvsd stops.
     Stop,
 }
@@ -40,9 +44,12 @@ impl fmt::Display for Reason {
         match self.cause {
             Cause::Drift => write!(f, "changed by another program: {}", self.words),
             Cause::Retry => write!(f, "tried again after: {}", self.words),
-            Cause::Start | Cause::Definitions | Cause::Health | Cause::Stop => {
-                f.write_str(&self.words)
-            }
+            Cause::Start
+            | Cause::Definitions
+            | Cause::Health
+            | Cause::SlowStart
+            | Cause::Role
+            | Cause::Stop => f.write_str(&self.words),
         }
     }
 }
@@ -85,6 +92,8 @@ pub fn plan(
             Change::Both(standing, wanted) => steps.both_services(standing, wanted),
         }
     }
+    steps.timeouts(standing, wanted);
+    steps.daemons(standing, wanted);
     steps.first.append(&mut steps.last);
     steps.first
 }
@@ -153,6 +162,53 @@ impl Steps {
         }
     }
 
+    fn timeouts(&mut self, standing: &Standing, wanted: &Wanted) {
+        let (Some(found), Some(wanted)) = (standing.timeouts, wanted.timeouts) else { return };
+        let pairs = [
+            ("tcp", found.tcp, wanted.tcp),
+            ("tcp_fin", found.tcp_fin, wanted.tcp_fin),
+            ("udp", found.udp, wanted.udp),
+        ];
+        // 0 leaves a timeout as it is.
+        let changed = pairs.iter().filter(|(_, found, wanted)| *wanted != 0 && found != wanted);
+        let words: Vec<String> = changed
+            .map(|(name, found, wanted)| format!("{name} {found} s -> {wanted} s"))
+            .collect();
+        if !words.is_empty() {
+            let operation = Operation::SetTimeouts(wanted);
+            let step = self.step(operation, 0, format!("timeouts: {}", words.join(", ")));
+            self.first.push(step);
+        }
+    }
+
+    /// A role that is new starts before one that is gone stops, so that no update is lost.
+    fn daemons(&mut self, standing: &Standing, wanted: &Wanted) {
+        let (Some(found), Some(wanted)) = (&standing.daemons, &wanted.daemons) else { return };
+        for role in [DaemonRole::Master, DaemonRole::Backup] {
+            let found = found.iter().find(|daemon| daemon.role == role);
+            let wanted = wanted.iter().find(|daemon| daemon.role == role);
+            match (found, wanted) {
+                (None, Some(wanted)) => {
+                    let operation = Operation::NewDaemon(wanted.clone());
+                    let step = self.step(operation, 0, "the sync daemon has this role".to_owned());
+                    self.first.push(step);
+                }
+                (Some(_), None) => {
+                    let words = "the sync daemon no longer has this role".to_owned();
+                    let step = self.step(Operation::DelDaemon(role), 0, words);
+                    self.last.push(step);
+                }
+                (Some(found), Some(wanted)) if !is_as_wanted(found, wanted) => {
+                    let words = "the sync daemon's settings differ".to_owned();
+                    let stop = self.step(Operation::DelDaemon(role), 0, words.clone());
+                    let start = self.step(Operation::NewDaemon(wanted.clone()), 0, words);
+                    self.last.extend([stop, start]);
+                }
+                (Some(_), Some(_)) | (None, None) => {}
+            }
+        }
+    }
+
     fn missing_server(&mut self, service: &ServiceKey, server: &WantedServer) {
         if server.verdict.placement == Placement::Out {
             return;
@@ -181,11 +237,28 @@ impl Steps {
             self.last.push(step);
         } else if let Some(words) = destination_difference(&found.destination, &server.destination)
         {
+            let words = match self.cause {
+                Cause::Health | Cause::SlowStart => format!("{words}: {}", server.verdict.why),
+                _ => words,
+            };
             let operation = Operation::SetDestination(*service, server.destination);
             let step = self.step(operation, found.connections, words);
             self.first.push(step);
         }
     }
+}
+
+/// Whether a running daemon has every setting that is not left to the kernel.
+fn is_as_wanted(found: &Daemon, wanted: &Daemon) -> bool {
+    fn same<T: PartialEq>(found: Option<T>, wanted: Option<T>) -> bool {
+        wanted.is_none() || found == wanted
+    }
+    found.interface == wanted.interface
+        && found.sync_id == wanted.sync_id
+        && same(found.max_length, wanted.max_length)
+        && same(found.group, wanted.group)
+        && same(found.port, wanted.port)
+        && same(found.ttl, wanted.ttl)
 }
 
 /// What differs between a standing and a wanted service, in words; `None` if nothing does.

@@ -2,13 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use ipvs::{Destination, DestinationKey, Operation, Service, ServiceKey, Table};
+use ipvs::{Daemon, Destination, DestinationKey, Operation, Service, ServiceKey, Table, Timeouts};
+
+/// What the kernel holds: its table and, where they were read, what goes with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The table.
+    pub table: Table,
+    /// The timeouts.
+    pub timeouts: Option<Timeouts>,
+    /// The running sync daemons.
+    pub daemons: Option<Vec<Daemon>>,
+}
+
+/// A table alone.
+impl From<Table> for Snapshot {
+    fn from(table: Table) -> Self {
+        Self { table, ..Self::default() }
+    }
+}
 
 /// The services that stand in the kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     /// By key.
     pub services: BTreeMap<ServiceKey, StandingService>,
+    /// The timeouts, if they were read.
+    pub timeouts: Option<Timeouts>,
+    /// The running sync daemons, if they were read.
+    pub daemons: Option<Vec<Daemon>>,
 }
 
 /// A service that stands in the kernel.
@@ -68,10 +90,22 @@ impl Standing {
                 }
             }
             Operation::Flush => self.services.clear(),
-            Operation::NewDaemon(_)
-            | Operation::DelDaemon(_)
-            | Operation::SetTimeouts(_)
-            | Operation::Zero(_) => {}
+            Operation::NewDaemon(daemon) => {
+                self.daemons.get_or_insert_default().push(daemon.clone());
+            }
+            Operation::DelDaemon(role) => {
+                self.daemons.get_or_insert_default().retain(|daemon| daemon.role != *role);
+            }
+            Operation::SetTimeouts(new) => {
+                let old = self.timeouts.unwrap_or(*new);
+                let set = |new, old| if new == 0 { old } else { new };
+                self.timeouts = Some(Timeouts {
+                    tcp: set(new.tcp, old.tcp),
+                    tcp_fin: set(new.tcp_fin, old.tcp_fin),
+                    udp: set(new.udp, old.udp),
+                });
+            }
+            Operation::Zero(_) => {}
         }
     }
 }
@@ -87,6 +121,16 @@ impl From<&Table> for Standing {
             let service = entry.entry.service.clone();
             (service.key, StandingService { service, destinations: destinations.collect() })
         });
-        Self { services: services.collect() }
+        Self { services: services.collect(), timeouts: None, daemons: None }
+    }
+}
+
+impl From<&Snapshot> for Standing {
+    fn from(snapshot: &Snapshot) -> Self {
+        Self {
+            timeouts: snapshot.timeouts,
+            daemons: snapshot.daemons.clone(),
+            ..Self::from(&snapshot.table)
+        }
     }
 }

@@ -6,6 +6,7 @@ use checkers::State;
 use ipvs::{Destination, DestinationEntry, ServiceEntry, ServiceKey, Table, TableService};
 
 use crate::engine::Engine;
+use crate::policy::Condition;
 use crate::wanted::Placement;
 
 /// The director's view of its table.
@@ -30,6 +31,10 @@ pub struct ServiceView {
     pub kernel: Option<ServiceEntry>,
     /// The wanted scheduler's name.
     pub scheduler: String,
+    /// Live weight that the service needs.
+    pub quorum: u32,
+    /// Quorum and panic.
+    pub condition: Condition,
     /// Its real servers.
     pub servers: Vec<ServerView>,
 }
@@ -37,8 +42,10 @@ pub struct ServiceView {
 /// A defined real server.
 #[derive(Debug)]
 pub struct ServerView {
-    /// Its definition.
+    /// Its settings, with the weight that it is to have now.
     pub destination: Destination,
+    /// Whether it is a sorry server.
+    pub sorry: bool,
     /// Up, down, or not known yet.
     pub state: ServerState,
     /// Since when.
@@ -59,10 +66,10 @@ pub struct ServerState {
 }
 
 impl Engine {
-    /// What an operator sees, given the kernel's table of now.
-    pub fn view(&self, table: &Table) -> View {
+    /// What an operator sees at `now`, given the kernel's table of now.
+    pub fn view(&self, table: &Table, now: Instant) -> View {
         let by_key = table.by_key();
-        let wanted = self.wanted();
+        let wanted = self.wanted(now);
         let unmanaged =
             table.services.iter().filter(|s| !wanted.services.contains_key(&s.entry.service.key));
         let unmanaged = unmanaged.cloned().collect();
@@ -72,6 +79,7 @@ impl Engine {
                 let placed = self.placed.get(&(key, server_key));
                 ServerView {
                     destination: server.destination,
+                    sorry: server.sorry,
                     state: ServerState {
                         state: server.verdict.state,
                         placement: server.verdict.placement,
@@ -86,6 +94,8 @@ impl Engine {
                 name: service.name,
                 key,
                 kernel: kernel.map(|k| k.entry.clone()),
+                quorum: service.quorum,
+                condition: service.condition,
                 scheduler: service.service.scheduler.to_string(),
             }
         });

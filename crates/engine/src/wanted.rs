@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use checkers::{Check, Monitor, State};
-use config::{RealServer, VirtualServer};
-use ipvs::{Destination, DestinationKey, Service, ServiceKey};
+use checkers::{Monitor, State};
+use config::{Ipvs, SyncDaemon, SyncRole, VirtualServer};
+use ipvs::{Daemon, DaemonRole, Destination, DestinationKey, Service, ServiceKey, Timeouts};
+
+use crate::policy::{Condition, Decision, Memory, decide};
 
 /// What one monitor last found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub type HealthBook = HashMap<Monitor, Health>;
 pub enum Placement {
     /// In, with its weight.
     In,
+    /// In, with weight 0: no new connections (`on_failure = "weight_zero"`).
+    Inhibited,
     /// Not in the table.
     Out,
 }
@@ -46,6 +50,10 @@ pub struct Verdict {
 pub struct Wanted {
     /// By key.
     pub services: BTreeMap<ServiceKey, WantedService>,
+    /// The timeouts, if a file defines them; 0 leaves one as it is.
+    pub timeouts: Option<Timeouts>,
+    /// The sync daemons, if a file defines them; no others run then.
+    pub daemons: Option<Vec<Daemon>>,
 }
 
 /// A defined service.
@@ -55,82 +63,75 @@ pub struct WantedService {
     pub name: String,
     /// Its settings.
     pub service: Service,
-    /// Every real server of the definitions, those that are out too.
+    /// Every real server and sorry server of the definitions, those that are out too.
     pub servers: BTreeMap<DestinationKey, WantedServer>,
+    /// Live weight that the service needs.
+    pub quorum: u32,
+    /// Quorum and panic.
+    pub condition: Condition,
 }
 
-/// A defined real server.
+/// A defined real server or sorry server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedServer {
-    /// Its settings while it is in.
+    /// Its settings while it is in, with the weight that it is to have now.
     pub destination: Destination,
+    /// Whether it is a sorry server.
+    pub sorry: bool,
     /// In or out, and why.
     pub verdict: Verdict,
 }
 
 impl Wanted {
-    /// Derives the wanted table. `stays_in` tells whether a real server whose health is not known
-    /// yet is in its service already, and so stays.
-    pub fn derive(
+    /// Derives the wanted table: one decision for each virtual server, the same for all its keys.
+    ///
+    /// `is_master` tells the role of a VRRP instance, which the sync daemon may follow.
+    pub(crate) fn derive(
         virtual_servers: &[VirtualServer],
+        settings: &Ipvs,
+        is_master: impl Fn(&str) -> bool,
         health: &HealthBook,
-        stays_in: impl Fn(&ServiceKey, &DestinationKey) -> bool,
+        memory: &impl Memory,
     ) -> Self {
         let services = virtual_servers.iter().flat_map(|virtual_server| {
-            virtual_server.services().map(|service| {
-                let servers = virtual_server.real_servers.iter().map(|server| {
-                    let key = server.destination.key;
-                    let verdict = judge(server, health, stays_in(&service.key, &key));
-                    (key, WantedServer { destination: server.destination, verdict })
-                });
-                let servers = servers.collect();
-                (service.key, WantedService { name: virtual_server.name.clone(), service, servers })
+            let Decision { servers, condition } = decide(virtual_server, health, memory);
+            let servers: BTreeMap<_, _> =
+                servers.into_iter().map(|server| (server.destination.key, server)).collect();
+            virtual_server.services().map(move |service| {
+                let wanted = WantedService {
+                    name: virtual_server.name.clone(),
+                    servers: servers.clone(),
+                    quorum: virtual_server.quorum,
+                    condition: condition.clone(),
+                    service,
+                };
+                (wanted.service.key, wanted)
             })
         });
-        Self { services: services.collect() }
+        Self {
+            services: services.collect(),
+            timeouts: settings.timeouts,
+            daemons: settings.sync_daemon.as_ref().map(|daemon| daemons(daemon, is_master)),
+        }
     }
 }
 
-/// The monitor of one check of one real server.
-pub(crate) fn monitor(server: &RealServer, check: &Check) -> Monitor {
-    Monitor { target: server.destination.key.socket_addr(), check: check.clone() }
-}
-
-/// All checks must pass; one that is down decides, one that is not known yet leaves the server
-/// where it is.
-fn judge(server: &RealServer, health: &HealthBook, stays_in: bool) -> Verdict {
-    if server.checks.is_empty() {
-        return Verdict { placement: Placement::In, state: State::Up, why: "no checks".to_owned() };
-    }
-    let mut unknown = 0;
-    let mut passing = "";
-    for check in &server.checks {
-        match health.get(&monitor(server, check)) {
-            Some(Health { state: State::Down, why, .. }) => {
-                return Verdict { placement: Placement::Out, state: State::Down, why: why.clone() };
-            }
-            Some(Health { state: State::Up, why, .. }) => passing = why,
-            Some(Health { state: State::Unknown, .. }) | None => unknown += 1,
+fn daemons(defined: &SyncDaemon, is_master: impl Fn(&str) -> bool) -> Vec<Daemon> {
+    let daemon = |role| Daemon {
+        role,
+        interface: defined.interface.clone(),
+        sync_id: u32::from(defined.sync_id),
+        max_length: defined.max_length,
+        group: defined.group,
+        port: defined.port,
+        ttl: defined.ttl,
+    };
+    let followed = defined.follows.as_deref().map(is_master);
+    match (followed, defined.role) {
+        (Some(true), _) | (None, Some(SyncRole::Master)) => vec![daemon(DaemonRole::Master)],
+        (Some(false), _) | (None, Some(SyncRole::Backup)) => vec![daemon(DaemonRole::Backup)],
+        (None, Some(SyncRole::Both) | None) => {
+            vec![daemon(DaemonRole::Master), daemon(DaemonRole::Backup)]
         }
-    }
-    match (unknown, stays_in) {
-        (0, _) if server.checks.len() == 1 => {
-            Verdict { placement: Placement::In, state: State::Up, why: passing.to_owned() }
-        }
-        (0, _) => Verdict {
-            placement: Placement::In,
-            state: State::Up,
-            why: format!("all {} checks pass", server.checks.len()),
-        },
-        (_, true) => Verdict {
-            placement: Placement::In,
-            state: State::Unknown,
-            why: "in the table already, not checked yet".to_owned(),
-        },
-        (_, false) => Verdict {
-            placement: Placement::Out,
-            state: State::Unknown,
-            why: "not checked yet".to_owned(),
-        },
     }
 }

@@ -76,7 +76,7 @@ fn the_standing_table_is_adopted_and_put_right() {
         ]
     );
     assert_eq!(bench.watched, [(monitor(A), Start::Up), (monitor(B), Start::Unknown)]);
-    let view = bench.engine.view(&bench.table);
+    let view = bench.engine.view(&bench.table, bench.now);
     assert_eq!(view.unmanaged.len(), 1);
     assert_eq!(view.unmanaged[0].entry.service.key, key("tcp 192.0.2.99:22"));
     assert_eq!(view.services[0].servers[0].state.placement, Placement::In);
@@ -247,7 +247,7 @@ fn a_refused_operation_is_tried_again_and_the_rest_goes_on() {
     bench.refuse = Some(A);
     bench.define(web(vec![unchecked(A, 1), unchecked(B, 1)]));
     assert_eq!(bench.lines().len(), 3);
-    let failing = bench.engine.view(&bench.table).failing;
+    let failing = bench.engine.view(&bench.table, bench.now).failing;
     assert_eq!(
         failing,
         [("NEW_DEST tcp 192.0.2.10:80 -> 198.51.100.1:80".to_owned(), "refused".to_owned())]
@@ -265,7 +265,7 @@ fn a_refused_operation_is_tried_again_and_the_rest_goes_on() {
     bench.refuse = None;
     bench.after(Duration::from_secs(8));
     assert_eq!(bench.lines().len(), 1);
-    assert_eq!(bench.engine.view(&bench.table).failing, []);
+    assert_eq!(bench.engine.view(&bench.table, bench.now).failing, []);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
-use config::{RealServer, VirtualServer};
+use config::{Drain, OnFailure, Panic, RealServer, VirtualServer};
 use engine::{Engine, Health, Input, Output, Settings};
 use ipvs::{
     Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
@@ -156,7 +156,7 @@ impl World {
                     let table = if self.random.chance(3) {
                         Err("interrupted".to_owned())
                     } else {
-                        Ok(self.kernel.table())
+                        Ok(self.kernel.table().into())
                     };
                     self.engine.handle(Input::Table(table), self.now);
                 }
@@ -192,7 +192,7 @@ impl World {
                         self.health.entry(monitor).or_insert(State::Unknown);
                     }
                 }
-                Output::SaveOwned(_) | Output::Event(_) => {}
+                Output::SaveOwned(_) | Output::Run { .. } | Output::Event(_) => {}
             }
         }
     }
@@ -271,30 +271,45 @@ impl World {
         assert_eq!(self.applied, before, "the next plan is empty");
 
         let foreign: ServiceKey = FOREIGN.parse().unwrap();
-        let mut expected: BTreeMap<ServiceKey, Settled> = BTreeMap::from([(
-            foreign,
-            BTreeMap::from([(destination(1, 22, 4).key, destination(1, 22, 4))]),
-        )]);
+        let keys: BTreeSet<ServiceKey> =
+            self.defined.iter().flat_map(|v| v.keys.clone()).chain([foreign]).collect();
+        assert_eq!(self.kernel.services.keys().copied().collect::<BTreeSet<_>>(), keys);
+        let own = destination(1, 22, 4);
+        assert_eq!(self.kernel.services[&foreign].1, BTreeMap::from([(own.key, own)]));
         for virtual_server in &self.defined {
             for key in &virtual_server.keys {
-                let servers = virtual_server.real_servers.iter().filter(|server| {
-                    server.checks.iter().all(|check| {
-                        let target = server.destination.key.socket_addr();
-                        let monitor = Monitor { target, check: check.clone() };
-                        self.health[&monitor] == State::Up
-                    })
-                });
-                let servers = servers.map(|s| (s.destination.key, s.destination)).collect();
-                expected.insert(*key, servers);
+                let (service, found) = &self.kernel.services[key];
+                assert_eq!(service.scheduler, virtual_server.scheduler);
+                self.check_service(virtual_server, found);
             }
         }
-        let found: BTreeMap<ServiceKey, Settled> =
-            self.kernel.services.iter().map(|(k, (_, d))| (*k, d.clone())).collect();
-        assert_eq!(found, expected);
-        let schedulers = self.kernel.services.iter().filter(|(key, _)| **key != foreign);
-        for (key, (service, _)) in schedulers {
-            let wanted = self.defined.iter().find(|v| v.keys.contains(key)).unwrap();
-            assert_eq!(service.scheduler, wanted.scheduler);
+    }
+
+    /// The rules of the manual, written down a second time for a world at rest.
+    fn check_service(&self, virtual_server: &VirtualServer, found: &Settled) {
+        let is_up = |server: &RealServer| {
+            server.checks.iter().all(|check| {
+                let target = server.destination.key.socket_addr();
+                self.health[&Monitor { target, check: check.clone() }] == State::Up
+            })
+        };
+        let of = |up: bool| -> Settled {
+            let servers = virtual_server.real_servers.iter().filter(|s| is_up(s) == up);
+            servers.map(|s| (s.destination.key, s.destination)).collect()
+        };
+        let (up, down) = (of(true), of(false));
+        let (idle, busy): (Settled, Settled) =
+            found.iter().partition(|(_, destination)| destination.weight == Weight::ZERO);
+        let keeps_idle = virtual_server.on_failure == OnFailure::WeightZero;
+        assert!(idle.keys().all(|key| keeps_idle && down.contains_key(key)), "{idle:?}");
+        let live: u32 = up.values().map(|destination| destination.weight.get()).sum();
+        let sorry = &virtual_server.sorry_servers;
+        if !sorry.is_empty() && live < virtual_server.quorum {
+            assert_eq!(busy, sorry.iter().map(|d| (d.key, *d)).collect());
+        } else if up.is_empty() {
+            assert!(busy.len() <= 1 && busy.keys().all(|key| down.contains_key(key)), "{busy:?}");
+        } else {
+            assert_eq!(busy, up);
         }
     }
 }
@@ -345,6 +360,8 @@ fn definitions(random: &mut Random) -> Vec<VirtualServer> {
             });
         }
         let scheduler = ["wlc", "rr", "sh"][usize::try_from(random.below(3)).unwrap()];
+        let sorry = random.chance(40);
+        let on_failure = if random.chance(30) { OnFailure::WeightZero } else { OnFailure::Remove };
         defined.push(VirtualServer {
             name: format!("v{number}"),
             keys: texts[number].iter().map(|text| text.parse().unwrap()).collect(),
@@ -353,6 +370,16 @@ fn definitions(random: &mut Random) -> Vec<VirtualServer> {
             persistence: None,
             persistence_engine: None,
             real_servers,
+            quorum: 1 + u32::try_from(random.below(4)).unwrap(),
+            hysteresis: 0,
+            quorum_up: None,
+            quorum_down: None,
+            sorry_servers: if sorry { vec![destination(200, 80, 1)] } else { Vec::new() },
+            on_failure,
+            panic: if sorry { Panic::Sorry } else { Panic::KeepLast },
+            max_ejected: None,
+            slow_start: None,
+            drain: Drain::default(),
         });
     }
     defined

@@ -7,9 +7,11 @@ mod plan;
 mod real_server;
 mod status;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// Looks at and steers the director of a Linux Virtual Server.
@@ -75,6 +77,14 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Status { json } => status::run(&socket, json),
         Command::List(arguments) => list::run(&arguments),
         Command::RealServer(command) => real_server::run(&command),
+    }
+}
+
+/// Prints a whole answer. `lvsctl status | head` has seen enough when the pipe breaks.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("writing the answer"),
     }
 }
 

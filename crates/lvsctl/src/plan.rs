@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use config::Config;
-use engine::{Engine, Health, HealthBook, Placement, Step, Wanted};
+use engine::{Engine, Health, HealthBook, Placement, Snapshot, Step, Wanted};
 use ipvs::{Destination, Operation, Service, ServiceKey};
 
 use crate::columns::columns;
@@ -17,20 +17,29 @@ const CHANGES: u8 = 2;
 
 pub(crate) fn run(socket: &Path, file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let config = config::load(file).map_err(|errors| anyhow!("{errors}"))?;
-    let table = ipvs::Client::open()?.table()?;
-    let (owned, health) = knowledge(socket)?;
+    let mut client = ipvs::Client::open()?;
+    let kernel = Snapshot {
+        table: client.table()?,
+        timeouts: Some(client.timeouts()?),
+        daemons: Some(client.daemons()?),
+    };
+    let (owned, health, masters) = knowledge(socket)?;
     let Config { virtual_servers, ipvs: settings, .. } = &config;
-    let (wanted, steps) = Engine::preview(virtual_servers, settings, &owned, &health, &table);
-    if json {
-        println!("{}", serde_json::to_string_pretty(&document(&steps, &wanted))?);
+    let (wanted, steps) =
+        Engine::preview(virtual_servers, settings, &owned, &health, &masters, &kernel);
+    let answer = if json {
+        serde_json::to_string_pretty(&document(&steps, &wanted))? + "\n"
     } else {
-        print!("{}", text(&steps, &wanted));
-    }
+        text(&steps, &wanted)
+    };
+    crate::print(&answer)?;
     Ok(if steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
 }
 
 /// What the running lvsd knows; nothing where none runs.
-fn knowledge(socket: &Path) -> anyhow::Result<(BTreeSet<ServiceKey>, HealthBook)> {
+fn knowledge(
+    socket: &Path,
+) -> anyhow::Result<(BTreeSet<ServiceKey>, HealthBook, BTreeSet<String>)> {
     let client = match api::Client::connect(socket) {
         Ok(client) => client,
         Err(api::Error::NotRunning { .. }) => {
@@ -48,7 +57,8 @@ fn knowledge(socket: &Path) -> anyhow::Result<(BTreeSet<ServiceKey>, HealthBook)
         .health
         .into_iter()
         .map(|check| (check.monitor, Health { state: check.state.into(), since, why: check.why }));
-    Ok((owned.context("lvsd's answer")?, health.collect()))
+    let masters = planning.masters.into_iter().collect();
+    Ok((owned.context("lvsd's answer")?, health.collect(), masters))
 }
 
 /// One operation, for people.

@@ -13,11 +13,8 @@ use crate::columns::columns;
 pub(crate) fn run(socket: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let client = api::Client::connect(socket)?;
     let status = crate::ask(client.status())??;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
-    } else {
-        print!("{}", text(&status));
-    }
+    let answer = if json { serde_json::to_string_pretty(&status)? + "\n" } else { text(&status) };
+    crate::print(&answer)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -106,15 +103,25 @@ fn vrrp(instances: &[VrrpStatus]) -> String {
 }
 
 fn virtual_server(server: &VirtualServerStatus) -> String {
-    let up = server.real_servers.iter().filter(|s| s.in_service).count();
+    let real = server.real_servers.iter().filter(|s| !s.sorry);
+    let up = real.clone().filter(|s| s.in_service).count();
     let mut text = format!(
         "{}  {}  {}  {up} of {} in service{}\n",
         server.name,
         server.service,
         server.scheduler,
-        server.real_servers.len(),
+        real.count(),
         if server.in_kernel { "" } else { "  NOT IN THE KERNEL" },
     );
+    if server.quorum_reached == Some(false) {
+        text.push_str(&format!(
+            "  QUORUM LOST: live weight {} of {}\n",
+            server.live_weight, server.quorum
+        ));
+    }
+    if let Some(reason) = &server.panic {
+        text.push_str(&format!("  PANIC: {reason}\n"));
+    }
     let mut rows = vec![row(["SERVER", "STATE", "WEIGHT", "ACTIVE", "INACTIVE", "SINCE", "WHY"])];
     rows.extend(server.real_servers.iter().map(real_server));
     text.push_str(&columns(2, &rows));
@@ -123,6 +130,7 @@ fn virtual_server(server: &VirtualServerStatus) -> String {
 
 fn real_server(server: &RealServerStatus) -> Vec<String> {
     let state = match (server.state, server.in_service) {
+        _ if server.sorry => "sorry",
         (CheckState::Up, _) => "up",
         (CheckState::Down, _) => "DOWN",
         (CheckState::Unknown, true) => "adopted",

@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use checkers::Monitor;
-use config::VirtualServer;
-use engine::{Engine, Event, Health, HealthBook, Input, Output, Settings, Step, View};
+use checkers::probe::{Program, run_program};
+use checkers::{Monitor, ProbeResult};
+use config::{Script, VirtualServer};
+use engine::{Engine, Event, Health, HealthBook, Input, Output, Settings, Snapshot, Step, View};
 use ipvs::{Client, ServiceKey, Table};
 use tokio::sync::oneshot;
 
@@ -27,7 +28,9 @@ pub(crate) enum Message {
     /// What does an operator see?
     View(oneshot::Sender<Sight>),
     /// What does planning need?
-    Planning(oneshot::Sender<(BTreeSet<ServiceKey>, HealthBook)>),
+    Planning(oneshot::Sender<(BTreeSet<ServiceKey>, HealthBook, BTreeSet<String>)>),
+    /// A VRRP instance is master now, or is not.
+    Role(String, bool),
     /// Stop, and answer when the table is as it is to be left.
     Stop(oneshot::Sender<()>),
 }
@@ -49,6 +52,8 @@ pub(crate) struct Parts {
     pub(crate) client: Option<Client>,
     pub(crate) checkers: checkers::runner::Handle,
     pub(crate) owned: OwnedFile,
+    /// Where scripts run.
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 /// Starts the thread. It ends after [`Message::Stop`].
@@ -86,6 +91,7 @@ impl Parts {
     fn message(&mut self, message: Message) {
         match message {
             Message::Health(monitor, health) => self.input(Input::Health(monitor, health)),
+            Message::Role(instance, master) => self.input(Input::Role { instance, master }),
             Message::Define(servers, settings) => self.input(Input::Define(servers, settings)),
             // Who asked may have gone away since; then nobody misses the answer.
             Message::View(answer) => {
@@ -107,8 +113,8 @@ impl Parts {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::ReadTable => {
-                    let table = self.read_table();
-                    self.engine.handle(Input::Table(table), Instant::now());
+                    let snapshot = self.read_kernel();
+                    self.engine.handle(Input::Table(snapshot), Instant::now());
                 }
                 Output::Apply(steps) => {
                     let results = self.apply(steps);
@@ -122,22 +128,36 @@ impl Parts {
                         );
                     }
                 }
+                Output::Run { script, environment } => {
+                    self.runtime.spawn(run_script(script, environment));
+                }
                 Output::Event(event) => log(&event),
             }
         }
     }
 
-    fn read_table(&mut self) -> Result<Table, String> {
-        if self.client.is_none() {
-            if !self.engine.has_definitions() {
-                return Ok(Table::default());
-            }
-            self.client = Some(Client::open().map_err(|error| error.to_string())?);
+    /// The kernel's IPVS, opened when something is defined that needs it.
+    fn client(&mut self) -> Result<Option<&mut Client>, ipvs::Error> {
+        if self.client.is_none() && self.engine.has_definitions() {
+            self.client = Some(Client::open()?);
         }
-        match &mut self.client {
-            Some(client) => client.table().map_err(|error| error.to_string()),
-            None => Ok(Table::default()),
-        }
+        Ok(self.client.as_mut())
+    }
+
+    fn read_table(&mut self) -> Result<Table, ipvs::Error> {
+        self.client()?.map_or_else(|| Ok(Table::default()), Client::table)
+    }
+
+    fn read_kernel(&mut self) -> Result<Snapshot, String> {
+        let mut read = || -> Result<Snapshot, ipvs::Error> {
+            let Some(client) = self.client()? else { return Ok(Snapshot::default()) };
+            Ok(Snapshot {
+                table: client.table()?,
+                timeouts: Some(client.timeouts()?),
+                daemons: Some(client.daemons()?),
+            })
+        };
+        read().map_err(|error| error.to_string())
     }
 
     fn apply(&mut self, steps: Vec<Step>) -> Vec<(Step, Result<(), String>)> {
@@ -157,9 +177,21 @@ impl Parts {
     fn sight(&mut self) -> Sight {
         let (table, ipvs_error) = match self.read_table() {
             Ok(table) => (table, None),
-            Err(error) => (Table::default(), Some(error)),
+            Err(error) => (Table::default(), Some(error.to_string())),
         };
-        Sight { view: self.engine.view(&table), ipvs_error }
+        Sight { view: self.engine.view(&table, Instant::now()), ipvs_error }
+    }
+}
+
+/// A script that takes longer is killed.
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(60);
+
+async fn run_script(script: Script, environment: Vec<(&'static str, String)>) {
+    let name = script.command.join(" ");
+    let program = Program { command: script.command, user: script.user, environment };
+    match run_program(program, SCRIPT_TIMEOUT).await {
+        ProbeResult::Passed => tracing::info!("script {name}: done"),
+        failed => tracing::warn!("script {name}: {failed}"),
     }
 }
 
@@ -173,5 +205,17 @@ fn log(event: &Event) {
             tracing::error!("{error} (wanted because: {reason}); it is tried again");
         }
         Event::Unreadable(error) => tracing::error!("{error}; it is tried again"),
+        Event::Quorum { name, up: true, words } => {
+            tracing::info!("virtual server {name}: quorum reached, {words}");
+        }
+        Event::Quorum { name, up: false, words } => {
+            tracing::warn!("virtual server {name}: quorum lost, {words}");
+        }
+        Event::Panic { name, reason: Some(reason) } => {
+            tracing::error!("virtual server {name}: panic policy in force, {reason}");
+        }
+        Event::Panic { name, reason: None } => {
+            tracing::info!("virtual server {name}: panic policy no longer in force");
+        }
     }
 }

@@ -88,9 +88,10 @@ impl Reporter {
 
     /// `GET /v1/planning`.
     pub(crate) async fn planning(&self) -> anyhow::Result<Planning> {
-        let (owned, health) = self.ask(Message::Planning).await?;
+        let (owned, health, masters) = self.ask(Message::Planning).await?;
         Ok(Planning {
             owned: owned.iter().map(ToString::to_string).collect(),
+            masters: masters.into_iter().collect(),
             health: health
                 .into_iter()
                 .map(|(monitor, health)| CheckHealth {
@@ -109,6 +110,10 @@ fn virtual_server(service: ServiceView) -> VirtualServerStatus {
         service: service.key.to_string(),
         scheduler: service.scheduler,
         in_kernel: service.kernel.is_some(),
+        quorum: service.quorum,
+        quorum_reached: service.condition.quorum,
+        live_weight: service.condition.live_weight,
+        panic: service.condition.panic,
         real_servers: service.servers.into_iter().map(real_server).collect(),
     }
 }
@@ -118,11 +123,12 @@ fn real_server(server: ServerView) -> RealServerStatus {
     RealServerStatus {
         address: server.destination.key.to_string(),
         forward: server.destination.forward.to_string(),
+        sorry: server.sorry,
         state: server.state.state.into(),
         in_service: server.state.placement == Placement::In,
         since: server.since.map(since),
         why: server.why,
-        configured_weight: server.destination.weight.get(),
+        wanted_weight: server.destination.weight.get(),
         kernel_weight: kernel.map(|k| k.destination.weight.get()),
         active_connections: kernel.map_or(0, |k| k.active_connections),
         inactive_connections: kernel.map_or(0, |k| k.inactive_connections),

@@ -12,6 +12,7 @@ use engine::{Engine, Health};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use vrrp::{EventKind, State};
 
 use crate::RunArguments;
 use crate::director::{self, Director, Message, Parts};
@@ -84,13 +85,16 @@ impl Daemon {
             .context("starting the checkers")?;
         let owned = OwnedFile::new(&config.global.state_dir);
         let engine = Engine::new(config.virtual_servers, config.ipvs, owned.load(), Instant::now());
-        let director_thread = director::spawn(Parts { engine, client, checkers, owned }, messages)?;
+        let runtime = tokio::runtime::Handle::current();
+        let parts = Parts { engine, client, checkers, owned, runtime };
+        let director_thread = director::spawn(parts, messages)?;
 
         let (events, vrrp_events) = mpsc::channel();
+        let roles = director.clone();
         let vrrp = vrrp::shell::spawn(config.vrrp_instances, events)?;
         thread::Builder::new()
             .name("vrrp-log".to_owned())
-            .spawn(move || vrrp_events.iter().for_each(|event| log_vrrp(&event)))
+            .spawn(move || vrrp_events.iter().for_each(|event| report_vrrp(&roles, &event)))
             .context("starting the log thread of VRRP")?;
 
         let reporter = Arc::new(Reporter {
@@ -204,7 +208,11 @@ fn report_health(director: &Director, event: checkers::Event) {
     }
 }
 
-fn log_vrrp(event: &vrrp::Event) {
+fn report_vrrp(director: &Director, event: &vrrp::Event) {
+    if let EventKind::Transition { to, .. } = event.kind {
+        // The director is gone only when lvsd stops.
+        let _ = director.send(Message::Role(event.instance.clone(), to == State::Master));
+    }
     if event.is_warning() {
         tracing::warn!("{event}");
     } else {

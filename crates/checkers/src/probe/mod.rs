@@ -7,11 +7,14 @@
 
 mod http;
 mod misc;
+mod program;
 mod socket;
 mod tcp;
 pub mod tls;
 
 use std::time::{Duration, Instant};
+
+pub use program::Program;
 
 use crate::outcome::{Cause, Failure, Outcome, ProbeResult};
 use crate::spec::{Kind, Monitor};
@@ -47,12 +50,16 @@ pub async fn run(monitor: &Monitor, context: &Context) -> Outcome {
         Kind::Http(check) => http::run(monitor.target, check, &deadline, context).await,
         Kind::Misc(check) => misc::run(monitor.target, check, &deadline).await,
     };
-    let result = match result {
-        Ok(()) => ProbeResult::Passed,
-        Err(Stop::Failed(failure)) => ProbeResult::Failed(failure),
-        Err(Stop::Local(text)) => ProbeResult::Local(text),
-    };
-    Outcome { started, latency: started.elapsed(), result }
+    Outcome { started, latency: started.elapsed(), result: result.into() }
+}
+
+/// Runs a program that is no check, such as a notification, under the rules of `misc_check`: no
+/// shell, a user of its own, and nothing of it left after the timeout.
+///
+/// Must run inside a tokio runtime with I/O and time.
+pub async fn run_program(program: Program, timeout: Duration) -> ProbeResult {
+    let deadline = Deadline::new(Instant::now(), timeout);
+    program::run(program, &deadline).await.into()
 }
 
 /// Why a run ended without passing.
@@ -60,6 +67,16 @@ pub async fn run(monitor: &Monitor, context: &Context) -> Outcome {
 enum Stop {
     Failed(Failure),
     Local(String),
+}
+
+impl From<Result<(), Stop>> for ProbeResult {
+    fn from(result: Result<(), Stop>) -> Self {
+        match result {
+            Ok(()) => Self::Passed,
+            Err(Stop::Failed(failure)) => Self::Failed(failure),
+            Err(Stop::Local(text)) => Self::Local(text),
+        }
+    }
 }
 
 impl Stop {

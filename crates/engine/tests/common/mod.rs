@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
-use config::{RealServer, VirtualServer};
+use config::{Drain, OnFailure, Panic, RealServer, VirtualServer};
 use engine::{Engine, Health, Input, Output, Settings, Step};
 use ipvs::{
     Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
@@ -62,6 +62,16 @@ pub(crate) fn virtual_server(
         persistence: None,
         persistence_engine: None,
         real_servers,
+        quorum: 1,
+        hysteresis: 0,
+        quorum_up: None,
+        quorum_down: None,
+        sorry_servers: Vec::new(),
+        on_failure: OnFailure::Remove,
+        panic: Panic::KeepLast,
+        max_ejected: None,
+        slow_start: None,
+        drain: Drain::default(),
     }
 }
 
@@ -121,8 +131,12 @@ pub(crate) struct Bench {
     pub(crate) watched: Vec<(Monitor, checkers::Start)>,
     /// How often the table was read.
     pub(crate) reads: usize,
+    /// Programs of the scripts that were run.
+    pub(crate) scripts: Vec<String>,
     /// The answer to the next reads.
     pub(crate) table: Table,
+    /// What goes with the table.
+    pub(crate) kernel: engine::Snapshot,
     /// Operations whose text contains this fail.
     pub(crate) refuse: Option<&'static str>,
 }
@@ -146,7 +160,9 @@ impl Bench {
             saved: None,
             watched: Vec::new(),
             reads: 0,
+            scripts: Vec::new(),
             table,
+            kernel: engine::Snapshot::default(),
             refuse: None,
         };
         bench.timeout();
@@ -189,7 +205,10 @@ impl Bench {
                 Output::ReadTable => {
                     self.reads += 1;
                     let table = self.table.clone();
-                    self.engine.handle(Input::Table(Ok(table)), self.now);
+                    self.engine.handle(
+                        Input::Table(Ok(engine::Snapshot { table, ..self.kernel.clone() })),
+                        self.now,
+                    );
                 }
                 Output::Apply(steps) => {
                     let results = steps.into_iter().map(|step| {
@@ -203,6 +222,7 @@ impl Bench {
                 }
                 Output::Watch(monitors) => self.watched = monitors,
                 Output::SaveOwned(owned) => self.saved = Some(owned),
+                Output::Run { script, .. } => self.scripts.push(script.command[0].clone()),
                 Output::Event(_) => {}
             }
         }

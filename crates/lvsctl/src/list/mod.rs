@@ -10,7 +10,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
@@ -155,11 +154,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         };
         render(&table, client.info()?, &options, &names)
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // `lvsctl list | head` has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        written => written.context("writing the list").map(|()| ExitCode::SUCCESS),
-    }
+    crate::print(&text).map(|()| ExitCode::SUCCESS)
 }
 
 fn one_service(client: &mut Client, key: &ServiceKey) -> anyhow::Result<Table> {

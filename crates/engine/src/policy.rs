@@ -1,0 +1,284 @@
+//! The place of each real server of one virtual server: health first, then the policies that keep
+//! a service from losing too much of itself.
+//!
+//! 1. Health: all checks of a server must pass. One that is not known yet stays where it is.
+//! 2. Panic: when the last server would leave, or more than `max_ejected`, the `panic` policy
+//!    decides about those that fail.
+//! 3. Quorum: while the live weight is too small, the sorry servers take over.
+//! 4. `on_failure = "weight_zero"` keeps a failed server in the table, without new connections.
+//! 5. Slow start: a server that comes in gets its weight step by step.
+
+use std::time::Instant;
+
+use checkers::{Check, Monitor, State};
+use config::{OnFailure, Panic, RealServer, VirtualServer};
+use ipvs::{DestinationKey, Weight};
+
+use crate::wanted::{Health, HealthBook, Placement, Verdict, WantedServer};
+
+/// Weight grows in so many steps during a slow start.
+pub(crate) const SLOW_START_STEPS: u32 = 10;
+
+/// What a decision needs to know of the past.
+pub(crate) trait Memory {
+    /// Whether the server is in the table, or was meant to be.
+    fn stays_in(&self, virtual_server: &VirtualServer, server: &DestinationKey) -> bool;
+
+    /// Whether the quorum was there; `None` when that has not been decided yet.
+    fn had_quorum(&self, name: &str) -> Option<bool>;
+
+    /// The step of its slow start that the server is in, below [`SLOW_START_STEPS`]; `None` when
+    /// it has its whole weight.
+    fn slow_start_step(
+        &self,
+        virtual_server: &VirtualServer,
+        server: &DestinationKey,
+    ) -> Option<u32>;
+}
+
+/// What was decided for one virtual server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// Real servers and sorry servers.
+    pub(crate) servers: Vec<WantedServer>,
+    /// The state of the service as a whole.
+    pub(crate) condition: Condition,
+}
+
+/// State of a service as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Whether the quorum is there; `None` while servers wait for their first check.
+    pub quorum: Option<bool>,
+    /// Sum of the configured weights of the healthy real servers.
+    pub live_weight: u64,
+    /// Why the panic policy is in force, if it is.
+    pub panic: Option<String>,
+}
+
+/// A real server with what its checks say.
+struct Judged<'a> {
+    server: &'a RealServer,
+    state: State,
+    why: String,
+    /// When its failing check failed; orders those that fail.
+    since: Option<Instant>,
+    stays_in: bool,
+}
+
+impl Judged<'_> {
+    fn is_healthy(&self) -> bool {
+        self.state == State::Up || (self.state == State::Unknown && self.stays_in)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.state == State::Unknown && !self.stays_in
+    }
+}
+
+/// Decides for one virtual server.
+pub(crate) fn decide(
+    virtual_server: &VirtualServer,
+    health: &HealthBook,
+    memory: &impl Memory,
+) -> Decision {
+    let judged: Vec<Judged<'_>> = virtual_server
+        .real_servers
+        .iter()
+        .map(|server| judge(virtual_server, server, health, memory))
+        .collect();
+    let panic = panic_reason(virtual_server, &judged);
+    let live_weight = judged
+        .iter()
+        .filter(|one| one.is_healthy())
+        .map(|one| u64::from(one.server.destination.weight.get()))
+        .sum();
+    let quorum = if panic.is_some() && virtual_server.panic == Panic::Sorry {
+        Some(false)
+    } else {
+        let waiting = judged.iter().any(Judged::is_waiting);
+        quorum(virtual_server, live_weight, memory.had_quorum(&virtual_server.name), waiting)
+    };
+    // With another policy than "sorry" the real servers answer, healthy or not.
+    let panic_decides = panic.is_some() && virtual_server.panic != Panic::Sorry;
+    let sorry = quorum == Some(false) && !panic_decides && !virtual_server.sorry_servers.is_empty();
+    let condition = Condition { quorum, live_weight, panic };
+    let kept = kept_in_panic(virtual_server, &judged, &condition);
+
+    let mut servers: Vec<WantedServer> = judged
+        .into_iter()
+        .zip(kept)
+        .map(|(one, kept)| place(virtual_server, one, kept, sorry.then_some(&condition), memory))
+        .collect();
+    servers.extend(virtual_server.sorry_servers.iter().map(|&destination| WantedServer {
+        destination,
+        sorry: true,
+        verdict: Verdict {
+            placement: if sorry { Placement::In } else { Placement::Out },
+            state: State::Up,
+            why: if sorry {
+                lost_words(virtual_server, &condition)
+            } else {
+                "the real servers suffice".to_owned()
+            },
+        },
+    }));
+    Decision { servers, condition }
+}
+
+/// The monitor of one check of one real server.
+pub(crate) fn monitor(server: &RealServer, check: &Check) -> Monitor {
+    Monitor { target: server.destination.key.socket_addr(), check: check.clone() }
+}
+
+/// All checks must pass; one that is down decides.
+fn judge<'a>(
+    virtual_server: &VirtualServer,
+    server: &'a RealServer,
+    health: &HealthBook,
+    memory: &impl Memory,
+) -> Judged<'a> {
+    let stays_in = memory.stays_in(virtual_server, &server.destination.key);
+    let judged = |state, why: String, since| Judged { server, state, why, since, stays_in };
+    let mut unknown = 0;
+    let mut passing = "";
+    for check in &server.checks {
+        match health.get(&monitor(server, check)) {
+            Some(Health { state: State::Down, why, since }) => {
+                return judged(State::Down, why.clone(), Some(*since));
+            }
+            Some(Health { state: State::Up, why, .. }) => passing = why,
+            Some(Health { state: State::Unknown, .. }) | None => unknown += 1,
+        }
+    }
+    match (server.checks.len(), unknown) {
+        (0, _) => judged(State::Up, "no checks".to_owned(), None),
+        (1, 0) => judged(State::Up, passing.to_owned(), None),
+        (count, 0) => judged(State::Up, format!("all {count} checks pass"), None),
+        _ if stays_in => {
+            judged(State::Unknown, "in the table already, not checked yet".to_owned(), None)
+        }
+        _ => judged(State::Unknown, "not checked yet".to_owned(), None),
+    }
+}
+
+/// At most so many servers may be out for their health, and never the last one.
+fn most_out(virtual_server: &VirtualServer) -> usize {
+    let count = virtual_server.real_servers.len();
+    let allowed =
+        virtual_server.max_ejected.map_or(count, |share| count * usize::from(share) / 100);
+    allowed.min(count.saturating_sub(1))
+}
+
+fn panic_reason(virtual_server: &VirtualServer, judged: &[Judged<'_>]) -> Option<String> {
+    let failing = judged.iter().filter(|one| one.state == State::Down).count();
+    let count = judged.len();
+    (failing > most_out(virtual_server)).then(|| {
+        if failing == count {
+            format!("all {count} real servers fail")
+        } else {
+            let share = virtual_server.max_ejected.unwrap_or(100);
+            format!("{failing} of {count} real servers fail, max_ejected is {share}%")
+        }
+    })
+}
+
+/// For each server that fails: why it stays in nevertheless.
+fn kept_in_panic(
+    virtual_server: &VirtualServer,
+    judged: &[Judged<'_>],
+    condition: &Condition,
+) -> Vec<Option<String>> {
+    let mut kept = vec![None; judged.len()];
+    let Some(reason) = &condition.panic else { return kept };
+    let mut failing: Vec<usize> =
+        (0..judged.len()).filter(|&at| judged[at].state == State::Down).collect();
+    // Who failed first leaves first.
+    failing.sort_by_key(|&at| (judged[at].since, at));
+    for (rank, &at) in failing.iter().enumerate() {
+        let stays = match virtual_server.panic {
+            Panic::Sorry => false,
+            Panic::All => true,
+            Panic::KeepLast => rank >= most_out(virtual_server) && judged[at].stays_in,
+        };
+        if stays {
+            kept[at] = Some(format!("kept in panic ({reason}): {}", judged[at].why));
+        }
+    }
+    kept
+}
+
+/// keepalived's arithmetic: up from `quorum + hysteresis` on, down below `quorum - hysteresis`.
+fn quorum(
+    virtual_server: &VirtualServer,
+    live: u64,
+    before: Option<bool>,
+    waiting: bool,
+) -> Option<bool> {
+    let quorum = u64::from(virtual_server.quorum);
+    let hysteresis = u64::from(virtual_server.hysteresis);
+    match before {
+        Some(true) => Some(live > 0 && live + hysteresis >= quorum),
+        Some(false) => Some(live >= quorum + hysteresis),
+        None if live >= quorum => Some(true),
+        // The sorry servers do not come in for the second that the first checks take.
+        None if waiting => None,
+        None => Some(false),
+    }
+}
+
+fn lost_words(virtual_server: &VirtualServer, condition: &Condition) -> String {
+    match &condition.panic {
+        Some(reason) => reason.clone(),
+        None => format!(
+            "quorum lost: live weight {} of {}",
+            condition.live_weight, virtual_server.quorum
+        ),
+    }
+}
+
+fn place(
+    virtual_server: &VirtualServer,
+    judged: Judged<'_>,
+    kept: Option<String>,
+    sorry: Option<&Condition>,
+    memory: &impl Memory,
+) -> WantedServer {
+    let healthy = judged.is_healthy();
+    let mut destination = judged.server.destination;
+    let (placement, why) = if let Some(why) = kept {
+        (Placement::In, why)
+    } else if !healthy {
+        if virtual_server.on_failure == OnFailure::WeightZero && judged.stays_in {
+            (Placement::Inhibited, judged.why)
+        } else {
+            (Placement::Out, judged.why)
+        }
+    } else if let Some(condition) = sorry {
+        (Placement::Out, lost_words(virtual_server, condition))
+    } else {
+        match memory.slow_start_step(virtual_server, &destination.key) {
+            Some(step) => {
+                destination.weight = slow_weight(destination.weight, step);
+                let why = format!("{}; slow start, step {step} of {SLOW_START_STEPS}", judged.why);
+                (Placement::In, why)
+            }
+            None => (Placement::In, judged.why),
+        }
+    };
+    if placement == Placement::Inhibited {
+        destination.weight = Weight::ZERO;
+    }
+    WantedServer {
+        destination,
+        sorry: false,
+        verdict: Verdict { placement, state: judged.state, why },
+    }
+}
+
+/// A share of the weight, but never 0: that would mean no connections at all.
+fn slow_weight(weight: Weight, step: u32) -> Weight {
+    let share = u64::from(weight.get()) * u64::from(step) / u64::from(SLOW_START_STEPS);
+    let share = u32::try_from(share).ok().and_then(Weight::new).unwrap_or(weight);
+    share.max(Weight::ONE).min(weight)
+}
