@@ -6,7 +6,7 @@ CARGO ?= cargo
 VM = $(CARGO) run --quiet --package integration --bin vm --
 
 .PHONY: help deps build fmt fmt-check clippy doc test test-unit test-integration lab shell deny \
-        advisories ci
+        advisories bench-ipvs bench-plan ci
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -40,6 +40,12 @@ test-integration: ## tests on a kernel with IPVS; FILTER=text runs those whose n
 lab: ## a running cluster to play with; without a terminal it shows three things and ends
 	@$(CARGO) build --package lvsd --package lvsctl
 	@$(CARGO) run --quiet --package integration --bin lab
+
+bench-ipvs: ## how fast lvsd fills the kernel's table, beside ipvsadm; what it takes to keep it
+	@$(VM) bench
+
+bench-plan: ## how planning alone grows with the table
+	$(CARGO) bench --package engine --bench plan
 
 shell: ## a root shell on a kernel with IPVS
 	@$(VM) shell

@@ -148,7 +148,10 @@ fn a_reload_does_exactly_the_difference() {
             format!("NEW_DEST tcp {SERVICE} -> {}:80: no checks", SERVERS[2]),
             "NEW_SERVICE udp 10.77.0.101:53: virtual server new is defined".to_owned(),
             format!("NEW_DEST udp 10.77.0.101:53 -> {}:53: no checks", SERVERS[0]),
-            format!("DEL_DEST tcp {SERVICE} -> {}:80: no longer defined", SERVERS[0]),
+            format!(
+                "DEL_DEST tcp {SERVICE} -> {}:80: no longer defined; no connections left",
+                SERVERS[0]
+            ),
             "DEL_SERVICE tcp 10.77.0.101:81: no longer defined".to_owned(),
         ];
         let mut sorted = done.clone();

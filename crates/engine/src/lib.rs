@@ -19,14 +19,18 @@
 //! - A service that lvsd did not create and that no file defines is left alone.
 
 mod diff;
+mod drain;
 mod engine;
+mod operator;
 mod plan;
 mod policy;
 mod standing;
 mod view;
 mod wanted;
 
-pub use engine::{Engine, Event, Input, Output, Settings};
+pub use drain::Leaving;
+pub use engine::{Engine, Event, Input, Kept, Output, Settings};
+pub use operator::{Action, InvalidServerName, Override, ServerName};
 pub use plan::{Cause, Ownership, Reason, Step, plan};
 pub use policy::Condition;
 pub use standing::{Snapshot, Standing, StandingDestination, StandingService};

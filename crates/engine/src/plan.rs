@@ -24,6 +24,10 @@ pub enum Cause {
     Drift,
     /// An operation failed before and is tried again.
     Retry,
+    /// The operator asked for it, or a wish of the operator's ended.
+    Operator,
+    /// A server that drains has no connections left, or its deadline is reached.
+    Drained,
     /// A VRRP instance changed its role.
     Role,
     /// lvsd stops.
@@ -48,6 +52,8 @@ impl fmt::Display for Reason {
             | Cause::Definitions
             | Cause::Health
             | Cause::SlowStart
+            | Cause::Operator
+            | Cause::Drained
             | Cause::Role
             | Cause::Stop => f.write_str(&self.words),
         }
@@ -134,7 +140,8 @@ impl Steps {
             (_, false) if ownership.remove_unmanaged => "not defined and unmanaged = \"remove\"",
             (_, false) => return,
         };
-        let connections = standing.destinations.values().map(|d| d.connections).sum();
+        let connections =
+            standing.destinations.values().map(StandingDestination::connections).sum();
         let step = self.step(Operation::DelService(*key), connections, words.to_owned());
         self.last.push(step);
     }
@@ -154,7 +161,7 @@ impl Steps {
                         _ => "no longer defined",
                     };
                     let operation = Operation::DelDestination(*service, *key);
-                    let step = self.step(operation, found.connections, words.to_owned());
+                    let step = self.step(operation, found.connections(), words.to_owned());
                     self.last.push(step);
                 }
                 Change::Both(found, server) => self.both_servers(service, found, server),
@@ -233,16 +240,17 @@ impl Steps {
                 _ => server.verdict.why.clone(),
             };
             let operation = Operation::DelDestination(*service, found.destination.key);
-            let step = self.step(operation, found.connections, words);
+            let step = self.step(operation, found.connections(), words);
             self.last.push(step);
         } else if let Some(words) = destination_difference(&found.destination, &server.destination)
         {
             let words = match self.cause {
-                Cause::Health | Cause::SlowStart => format!("{words}: {}", server.verdict.why),
-                _ => words,
+                Cause::Drift | Cause::Start => words,
+                Cause::Definitions if server.verdict.placement == Placement::In => words,
+                _ => format!("{words}: {}", server.verdict.why),
             };
             let operation = Operation::SetDestination(*service, server.destination);
-            let step = self.step(operation, found.connections, words);
+            let step = self.step(operation, found.connections(), words);
             self.first.push(step);
         }
     }

@@ -7,6 +7,8 @@
 //! 3. Quorum: while the live weight is too small, the sorry servers take over.
 //! 4. `on_failure = "weight_zero"` keeps a failed server in the table, without new connections.
 //! 5. Slow start: a server that comes in gets its weight step by step.
+//!
+//! Before all that comes the operator: a server that is disabled or drained takes no part in it.
 
 use std::time::Instant;
 
@@ -27,6 +29,9 @@ pub(crate) trait Memory {
     /// Whether the quorum was there; `None` when that has not been decided yet.
     fn had_quorum(&self, name: &str) -> Option<bool>;
 
+    /// What the operator asks for the server.
+    fn wish(&self, virtual_server: &VirtualServer, server: &DestinationKey) -> Option<Wish>;
+
     /// The step of its slow start that the server is in, below [`SLOW_START_STEPS`]; `None` when
     /// it has its whole weight.
     fn slow_start_step(
@@ -34,6 +39,17 @@ pub(crate) trait Memory {
         virtual_server: &VirtualServer,
         server: &DestinationKey,
     ) -> Option<u32>;
+}
+
+/// What the operator asks for one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Out, for this reason.
+    Out(String),
+    /// In with weight 0 while it has connections, for this reason.
+    Drain(String),
+    /// Another weight, for this reason.
+    Weight(Weight, String),
 }
 
 /// What was decided for one virtual server.
@@ -64,15 +80,34 @@ struct Judged<'a> {
     /// When its failing check failed; orders those that fail.
     since: Option<Instant>,
     stays_in: bool,
+    wish: Option<Wish>,
 }
 
 impl Judged<'_> {
+    /// Whether health decides about it at all.
+    fn takes_part(&self) -> bool {
+        !matches!(self.wish, Some(Wish::Out(_) | Wish::Drain(_)))
+    }
+
     fn is_healthy(&self) -> bool {
-        self.state == State::Up || (self.state == State::Unknown && self.stays_in)
+        let up = self.state == State::Up || (self.state == State::Unknown && self.stays_in);
+        self.takes_part() && up
     }
 
     fn is_waiting(&self) -> bool {
-        self.state == State::Unknown && !self.stays_in
+        self.takes_part() && self.state == State::Unknown && !self.stays_in
+    }
+
+    fn is_failing(&self) -> bool {
+        self.takes_part() && self.state == State::Down
+    }
+
+    /// The weight of the definitions, or the operator's.
+    fn weight(&self) -> Weight {
+        match self.wish {
+            Some(Wish::Weight(weight, _)) => weight,
+            _ => self.server.destination.weight,
+        }
     }
 }
 
@@ -88,11 +123,8 @@ pub(crate) fn decide(
         .map(|server| judge(virtual_server, server, health, memory))
         .collect();
     let panic = panic_reason(virtual_server, &judged);
-    let live_weight = judged
-        .iter()
-        .filter(|one| one.is_healthy())
-        .map(|one| u64::from(one.server.destination.weight.get()))
-        .sum();
+    let live_weight =
+        judged.iter().filter(|one| one.is_healthy()).map(|one| u64::from(one.weight().get())).sum();
     let quorum = if panic.is_some() && virtual_server.panic == Panic::Sorry {
         Some(false)
     } else {
@@ -139,7 +171,15 @@ fn judge<'a>(
     memory: &impl Memory,
 ) -> Judged<'a> {
     let stays_in = memory.stays_in(virtual_server, &server.destination.key);
-    let judged = |state, why: String, since| Judged { server, state, why, since, stays_in };
+    let wish = memory.wish(virtual_server, &server.destination.key);
+    let judged = |state, why: String, since| Judged {
+        server,
+        state,
+        why,
+        since,
+        stays_in,
+        wish: wish.clone(),
+    };
     let mut unknown = 0;
     let mut passing = "";
     for check in &server.checks {
@@ -162,18 +202,17 @@ fn judge<'a>(
     }
 }
 
-/// At most so many servers may be out for their health, and never the last one.
-fn most_out(virtual_server: &VirtualServer) -> usize {
-    let count = virtual_server.real_servers.len();
+/// At most so many of `count` servers may be out for their health, and never the last one.
+fn most_out(virtual_server: &VirtualServer, count: usize) -> usize {
     let allowed =
         virtual_server.max_ejected.map_or(count, |share| count * usize::from(share) / 100);
     allowed.min(count.saturating_sub(1))
 }
 
 fn panic_reason(virtual_server: &VirtualServer, judged: &[Judged<'_>]) -> Option<String> {
-    let failing = judged.iter().filter(|one| one.state == State::Down).count();
-    let count = judged.len();
-    (failing > most_out(virtual_server)).then(|| {
+    let failing = judged.iter().filter(|one| one.is_failing()).count();
+    let count = judged.iter().filter(|one| one.takes_part()).count();
+    (failing > most_out(virtual_server, count)).then(|| {
         if failing == count {
             format!("all {count} real servers fail")
         } else {
@@ -191,15 +230,15 @@ fn kept_in_panic(
 ) -> Vec<Option<String>> {
     let mut kept = vec![None; judged.len()];
     let Some(reason) = &condition.panic else { return kept };
-    let mut failing: Vec<usize> =
-        (0..judged.len()).filter(|&at| judged[at].state == State::Down).collect();
+    let mut failing: Vec<usize> = (0..judged.len()).filter(|&at| judged[at].is_failing()).collect();
+    let count = judged.iter().filter(|one| one.takes_part()).count();
     // Who failed first leaves first.
     failing.sort_by_key(|&at| (judged[at].since, at));
     for (rank, &at) in failing.iter().enumerate() {
         let stays = match virtual_server.panic {
             Panic::Sorry => false,
             Panic::All => true,
-            Panic::KeepLast => rank >= most_out(virtual_server) && judged[at].stays_in,
+            Panic::KeepLast => rank >= most_out(virtual_server, count) && judged[at].stays_in,
         };
         if stays {
             kept[at] = Some(format!("kept in panic ({reason}): {}", judged[at].why));
@@ -244,26 +283,29 @@ fn place(
     sorry: Option<&Condition>,
     memory: &impl Memory,
 ) -> WantedServer {
-    let healthy = judged.is_healthy();
     let mut destination = judged.server.destination;
-    let (placement, why) = if let Some(why) = kept {
-        (Placement::In, why)
-    } else if !healthy {
-        if virtual_server.on_failure == OnFailure::WeightZero && judged.stays_in {
-            (Placement::Inhibited, judged.why)
-        } else {
-            (Placement::Out, judged.why)
+    destination.weight = judged.weight();
+    let inhibited = if judged.stays_in { Placement::Inhibited } else { Placement::Out };
+    let healthy = judged.is_healthy();
+    let (placement, why) = match judged.wish {
+        Some(Wish::Out(why)) => (Placement::Out, why),
+        Some(Wish::Drain(why)) => (inhibited, why),
+        _ if let Some(why) = kept => (Placement::In, why),
+        _ if !healthy && virtual_server.on_failure == OnFailure::WeightZero => {
+            (inhibited, judged.why)
         }
-    } else if let Some(condition) = sorry {
-        (Placement::Out, lost_words(virtual_server, condition))
-    } else {
-        match memory.slow_start_step(virtual_server, &destination.key) {
-            Some(step) => {
-                destination.weight = slow_weight(destination.weight, step);
-                let why = format!("{}; slow start, step {step} of {SLOW_START_STEPS}", judged.why);
-                (Placement::In, why)
+        _ if !healthy => (Placement::Out, judged.why),
+        _ if let Some(condition) = sorry => (Placement::Out, lost_words(virtual_server, condition)),
+        wish => {
+            let mut why = judged.why;
+            if let Some(Wish::Weight(_, words)) = wish {
+                why = format!("{why}; {words}");
             }
-            None => (Placement::In, judged.why),
+            if let Some(step) = memory.slow_start_step(virtual_server, &destination.key) {
+                destination.weight = slow_weight(destination.weight, step);
+                why = format!("{why}; slow start, step {step} of {SLOW_START_STEPS}");
+            }
+            (Placement::In, why)
         }
     };
     if placement == Placement::Inhibited {

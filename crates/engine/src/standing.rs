@@ -47,14 +47,39 @@ pub struct StandingService {
 pub struct StandingDestination {
     /// Its settings.
     pub destination: Destination,
-    /// Active and inactive connections at the time of the last dump.
-    pub connections: u64,
+    /// Active connections at the time of the last dump.
+    pub active: u32,
+    /// Inactive connections, which those of UDP are.
+    pub inactive: u32,
+    /// Persistence templates.
+    pub persistent: u32,
+}
+
+impl StandingDestination {
+    /// An entry that has just been made.
+    fn new(destination: Destination) -> Self {
+        Self { destination, active: 0, inactive: 0, persistent: 0 }
+    }
+
+    /// Active and inactive connections.
+    pub fn connections(&self) -> u64 {
+        u64::from(self.active) + u64::from(self.inactive)
+    }
 }
 
 impl Standing {
     /// Whether the destination stands in the service.
     pub fn has(&self, service: &ServiceKey, destination: &DestinationKey) -> bool {
-        self.services.get(service).is_some_and(|s| s.destinations.contains_key(destination))
+        self.destination(service, destination).is_some()
+    }
+
+    /// The entry of a destination.
+    pub fn destination(
+        &self,
+        service: &ServiceKey,
+        destination: &DestinationKey,
+    ) -> Option<&StandingDestination> {
+        self.services.get(service)?.destinations.get(destination)
     }
 
     /// Notes an operation that the kernel has carried out.
@@ -76,12 +101,11 @@ impl Standing {
             Operation::NewDestination(key, destination)
             | Operation::SetDestination(key, destination) => {
                 if let Some(standing) = self.services.get_mut(key) {
-                    let connections =
-                        standing.destinations.get(&destination.key).map_or(0, |d| d.connections);
-                    standing.destinations.insert(
-                        destination.key,
-                        StandingDestination { destination: *destination, connections },
-                    );
+                    standing
+                        .destinations
+                        .entry(destination.key)
+                        .or_insert_with(|| StandingDestination::new(*destination))
+                        .destination = *destination;
                 }
             }
             Operation::DelDestination(key, destination) => {
@@ -114,9 +138,13 @@ impl From<&Table> for Standing {
     fn from(table: &Table) -> Self {
         let services = table.services.iter().map(|entry| {
             let destinations = entry.destinations.iter().map(|d| {
-                let connections =
-                    u64::from(d.active_connections) + u64::from(d.inactive_connections);
-                (d.destination.key, StandingDestination { destination: d.destination, connections })
+                let standing = StandingDestination {
+                    destination: d.destination,
+                    active: d.active_connections,
+                    inactive: d.inactive_connections,
+                    persistent: d.persistent_connections,
+                };
+                (d.destination.key, standing)
             });
             let service = entry.entry.service.clone();
             (service.key, StandingService { service, destinations: destinations.collect() })

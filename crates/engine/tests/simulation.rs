@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
 use config::{Drain, OnFailure, Panic, RealServer, VirtualServer};
-use engine::{Engine, Health, Input, Output, Settings};
+use engine::{Engine, Health, Input, Kept, Output, Settings};
 use ipvs::{
     Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
     ServiceFlags, ServiceKey, Stats, Table, TableService, Weight,
@@ -145,7 +145,7 @@ impl World {
                 }
             }
         }
-        let engine = Engine::new(defined.clone(), Settings::default(), BTreeSet::new(), now);
+        let engine = Engine::new(defined.clone(), Settings::default(), Kept::default(), now);
         Self { random, engine, kernel, now, defined, health: BTreeMap::new(), applied: 0 }
     }
 
@@ -192,7 +192,10 @@ impl World {
                         self.health.entry(monitor).or_insert(State::Unknown);
                     }
                 }
-                Output::SaveOwned(_) | Output::Run { .. } | Output::Event(_) => {}
+                Output::SaveOwned(_)
+                | Output::SaveWishes(..)
+                | Output::Run { .. }
+                | Output::Event(_) => {}
             }
         }
     }

@@ -39,6 +39,12 @@ enum Task {
         /// Only tests whose names contain this
         filter: Option<String>,
     },
+    /// Build lvsd, lvsctl and the benchmark for use, and run the benchmark
+    Bench {
+        /// Seconds after which the virtual machine is ended
+        #[arg(long, default_value_t = 1800)]
+        deadline: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -66,7 +72,13 @@ fn run() -> Result<u8> {
         }
         Task::Test { deadline, filter } => {
             cargo(&["build", "--package", "lvsd", "--package", "lvsctl"])?;
-            (runner(&test_programs()?, filter.as_deref()), within(deadline))
+            let programs = programs(&["test", "--package", "integration", "--no-run"])?;
+            (runner(&programs, filter.as_deref()), within(deadline))
+        }
+        Task::Bench { deadline } => {
+            cargo(&["build", "--release", "--package", "lvsd", "--package", "lvsctl"])?;
+            let arguments = ["bench", "--package", "integration", "--bench", "ipvs", "--no-run"];
+            (runner(&programs(&arguments)?, None), within(deadline))
         }
     };
     kernel::run(&command, &options)
@@ -90,10 +102,9 @@ struct Program {
     path: String,
 }
 
-/// Builds this package's tests and returns their programs.
-fn test_programs() -> Result<Vec<Program>> {
-    let messages =
-        cargo(&["test", "--package", "integration", "--no-run", "--message-format", "json"])?;
+/// Builds tests or a benchmark with cargo and returns their programs.
+fn programs(arguments: &[&str]) -> Result<Vec<Program>> {
+    let messages = cargo(&[arguments, &["--message-format", "json"]].concat())?;
     let mut programs = Vec::new();
     for line in messages.lines() {
         let message: serde_json::Value = serde_json::from_str(line).context("reading cargo")?;
@@ -103,7 +114,7 @@ fn test_programs() -> Result<Vec<Program>> {
         }
     }
     programs.sort_by(|one, other| one.source.cmp(&other.source));
-    ensure!(!programs.is_empty(), "cargo built no test");
+    ensure!(!programs.is_empty(), "cargo built no program");
     Ok(programs)
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
 use config::{Drain, OnFailure, Panic, RealServer, VirtualServer};
-use engine::{Engine, Health, Input, Output, Settings, Step};
+use engine::{Engine, Health, Input, Kept, Leaving, Output, Override, Settings, Step};
 use ipvs::{
     Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
     ServiceFlags, ServiceKey, Stats, Table, TableService, Weight,
@@ -133,7 +133,9 @@ pub(crate) struct Bench {
     pub(crate) reads: usize,
     /// Programs of the scripts that were run.
     pub(crate) scripts: Vec<String>,
-    /// The answer to the next reads.
+    /// The wishes that were last to be saved.
+    pub(crate) wishes: (Vec<Override>, Vec<Leaving>),
+    /// The answer to the next reads; it follows what is applied.
     pub(crate) table: Table,
     /// What goes with the table.
     pub(crate) kernel: engine::Snapshot,
@@ -152,7 +154,8 @@ impl Bench {
         owned: BTreeSet<ServiceKey>,
     ) -> Self {
         let now = start();
-        let engine = Engine::new(virtual_servers, Settings::default(), owned, now);
+        let kept = Kept { owned, ..Kept::default() };
+        let engine = Engine::new(virtual_servers, Settings::default(), kept, now);
         let mut bench = Self {
             engine,
             now,
@@ -161,6 +164,7 @@ impl Bench {
             watched: Vec::new(),
             reads: 0,
             scripts: Vec::new(),
+            wishes: (Vec::new(), Vec::new()),
             table,
             kernel: engine::Snapshot::default(),
             refuse: None,
@@ -194,6 +198,16 @@ impl Bench {
         self.input(Input::Define(virtual_servers, Settings::default()));
     }
 
+    /// Gives a destination so many active connections, in every service that has it.
+    pub(crate) fn connections(&mut self, address: &str, active: u32) {
+        let key = DestinationKey::new(address.parse().unwrap());
+        for service in &mut self.table.services {
+            for entry in service.destinations.iter_mut().filter(|d| d.destination.key == key) {
+                entry.active_connections = active;
+            }
+        }
+    }
+
     /// What was done since the last call.
     pub(crate) fn lines(&mut self) -> Vec<String> {
         lines(&std::mem::take(&mut self.steps))
@@ -213,19 +227,66 @@ impl Bench {
                 Output::Apply(steps) => {
                     let results = steps.into_iter().map(|step| {
                         self.steps.push(step.clone());
-                        let refused =
-                            self.refuse.is_some_and(|r| step.operation.to_string().contains(r));
-                        (step, if refused { Err("refused".to_owned()) } else { Ok(()) })
+                        if self.refuse.is_some_and(|r| step.operation.to_string().contains(r)) {
+                            return (step, Err("refused".to_owned()));
+                        }
+                        follow(&mut self.table, &step.operation);
+                        (step, Ok(()))
                     });
                     let results = results.collect();
                     self.engine.handle(Input::Applied(results), self.now);
                 }
                 Output::Watch(monitors) => self.watched = monitors,
                 Output::SaveOwned(owned) => self.saved = Some(owned),
+                Output::SaveWishes(overrides, leaving) => self.wishes = (overrides, leaving),
                 Output::Run { script, .. } => self.scripts.push(script.command[0].clone()),
                 Output::Event(_) => {}
             }
         }
+    }
+}
+
+/// What the kernel's table is after an operation.
+fn follow(table: &mut Table, operation: &Operation) {
+    let entry = |destination| DestinationEntry {
+        destination,
+        active_connections: 0,
+        inactive_connections: 0,
+        persistent_connections: 0,
+        stats: Stats::default(),
+    };
+    let services = &mut table.services;
+    match operation {
+        Operation::NewService(service) => services.push(TableService {
+            entry: ServiceEntry { service: service.clone(), stats: Stats::default() },
+            destinations: Vec::new(),
+        }),
+        Operation::DelService(key) => services.retain(|s| s.entry.service.key != *key),
+        Operation::SetService(new) => {
+            for service in services.iter_mut().filter(|s| s.entry.service.key == new.key) {
+                service.entry.service = new.clone();
+            }
+        }
+        Operation::NewDestination(key, new) => {
+            for service in services.iter_mut().filter(|s| s.entry.service.key == *key) {
+                service.destinations.push(entry(*new));
+            }
+        }
+        Operation::SetDestination(key, new) => {
+            for service in services.iter_mut().filter(|s| s.entry.service.key == *key) {
+                for found in &mut service.destinations {
+                    if found.destination.key == new.key {
+                        found.destination = *new;
+                    }
+                }
+            }
+        }
+        Operation::DelDestination(key, gone) => {
+            for service in services.iter_mut().filter(|s| s.entry.service.key == *key) {
+                service.destinations.retain(|d| d.destination.key != *gone);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -4,102 +4,32 @@
 //! out before the next is taken; the answer to [`Output::ReadTable`] and [`Output::Apply`] is an
 //! input. So one mutation is planned against what the one before has left.
 
+mod io;
+mod memory;
+mod wishes;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use checkers::{Monitor, Start, State};
-use config::{Policy, Script, VirtualServer};
-use ipvs::{DestinationKey, Operation, ServiceKey};
+use config::{Policy, VirtualServer};
+use ipvs::{Destination, DestinationKey, Operation, ServiceKey, Weight};
 
+use self::memory::{Past, TableAlone, ramp_start, ramp_step};
+use crate::drain::{Draining, Leaving};
+use crate::operator::{Overrides, ServerName};
 use crate::plan::{Cause, Ownership, Reason, Step, plan};
 use crate::policy::{Condition, Memory, SLOW_START_STEPS, monitor};
 use crate::standing::{Snapshot, Standing};
-use crate::wanted::{Health, HealthBook, Placement, Verdict, Wanted};
+use crate::wanted::{HealthBook, Placement, Verdict, Wanted, WantedServer};
+
+pub use self::io::{Event, Input, Kept, Output};
 
 /// First pause after a failed operation or a failed read; it doubles up to the resync interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// The `[ipvs]` section.
 pub type Settings = config::Ipvs;
-
-/// What the engine is told.
-#[derive(Debug)]
-pub enum Input {
-    /// What the kernel holds, or why it could not be read: answer to [`Output::ReadTable`].
-    Table(Result<Snapshot, String>),
-    /// What became of each step of [`Output::Apply`], in order.
-    Applied(Vec<(Step, Result<(), String>)>),
-    /// A monitor changed its state.
-    Health(Box<Monitor>, Health),
-    /// A VRRP instance is master now, or is not.
-    Role {
-        /// Name of the instance.
-        instance: String,
-        /// Whether it is master.
-        master: bool,
-    },
-    /// New definitions.
-    Define(Vec<VirtualServer>, Settings),
-    /// lvsd stops: nothing is watched any more; the table stays unless `on_stop = "remove"`.
-    Stop,
-}
-
-/// What the shell has to do.
-#[derive(Debug)]
-pub enum Output {
-    /// Read the kernel's table and hand it in.
-    ReadTable,
-    /// Carry out these steps in order, each whether or not one before it failed, and hand in what
-    /// became of them.
-    Apply(Vec<Step>),
-    /// Watch exactly these monitors. A monitor that is watched already keeps its state.
-    Watch(Vec<(Monitor, Start)>),
-    /// Keep this set across restarts: the services that lvsd may remove.
-    SaveOwned(BTreeSet<ServiceKey>),
-    /// Run a script of the definitions; nothing waits for its end.
-    Run {
-        /// The script.
-        script: Script,
-        /// Its environment: names and values.
-        environment: Vec<(&'static str, String)>,
-    },
-    /// Something to log.
-    Event(Event),
-}
-
-/// Something to log.
-#[derive(Debug)]
-pub enum Event {
-    /// The table was read for the first time.
-    Adopted {
-        /// Services that were there and are defined.
-        managed: usize,
-        /// Services that were there and are not defined.
-        unmanaged: usize,
-    },
-    /// A step was carried out.
-    Done(Step),
-    /// A step failed. It is tried again.
-    Failed(Step, String),
-    /// The table could not be read. It is tried again.
-    Unreadable(String),
-    /// A virtual server has its quorum, or has lost it.
-    Quorum {
-        /// Its name.
-        name: String,
-        /// Whether it has it.
-        up: bool,
-        /// The live weight against the quorum, in words.
-        words: String,
-    },
-    /// The panic policy of a virtual server came into force, or is no longer.
-    Panic {
-        /// Its name.
-        name: String,
-        /// Why it is in force; `None` when it no longer is.
-        reason: Option<String>,
-    },
-}
 
 /// A real server's state and since when.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +50,8 @@ impl Placed {
     }
 }
 
+type Place = (ServiceKey, DestinationKey);
+
 /// Keeps the kernel's table equal to the wanted one.
 #[derive(Debug)]
 pub struct Engine {
@@ -127,7 +59,13 @@ pub struct Engine {
     settings: Settings,
     pub(crate) owned: BTreeSet<ServiceKey>,
     pub(crate) health: HealthBook,
-    pub(crate) placed: BTreeMap<(ServiceKey, DestinationKey), Placed>,
+    pub(crate) placed: BTreeMap<Place, Placed>,
+    overrides: Overrides,
+    maintenance: BTreeSet<ServerName>,
+    /// Destinations that drain, whoever asked for it.
+    draining: BTreeMap<Place, Draining>,
+    /// Destinations that are no longer defined and drain.
+    leaving: BTreeMap<Place, Leaving>,
     standing: Option<Standing>,
     /// State of each virtual server, by name.
     conditions: BTreeMap<String, Condition>,
@@ -138,6 +76,8 @@ pub struct Engine {
     /// Operations that failed the last time, with the error.
     pub(crate) failing: BTreeMap<String, String>,
     dirty: Option<Cause>,
+    /// What the plan after the next read is for.
+    pending: Option<Cause>,
     watch_changed: bool,
     next_read: Instant,
     retry: Duration,
@@ -145,25 +85,34 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that has not seen the table yet. `owned` is what [`Output::SaveOwned`] last kept.
+    /// An engine that has not seen the table yet.
     pub fn new(
         virtual_servers: Vec<VirtualServer>,
         settings: Settings,
-        owned: BTreeSet<ServiceKey>,
+        kept: Kept,
         now: Instant,
     ) -> Self {
         Self {
             virtual_servers,
             settings,
-            owned,
+            owned: kept.owned,
             health: HealthBook::new(),
             placed: BTreeMap::new(),
+            overrides: Overrides::new(kept.overrides),
+            maintenance: BTreeSet::new(),
+            draining: BTreeMap::new(),
+            leaving: kept
+                .leaving
+                .into_iter()
+                .map(|one| ((one.service, one.destination), one))
+                .collect(),
             standing: None,
             conditions: BTreeMap::new(),
             roles: BTreeMap::new(),
             next_ramp: None,
             failing: BTreeMap::new(),
             dirty: None,
+            pending: None,
             watch_changed: false,
             next_read: now,
             retry: FIRST_RETRY,
@@ -189,13 +138,26 @@ impl Engine {
                 self.dirty = Some(Cause::Role);
             }
             Input::Define(virtual_servers, settings) => {
-                self.virtual_servers = virtual_servers;
-                if settings.resync_interval != self.settings.resync_interval {
-                    self.next_read = now + settings.resync_interval;
+                self.define(virtual_servers, settings, now);
+            }
+            Input::Override(new) => {
+                self.overrides.set(new.clone());
+                self.event(Event::Overridden(new));
+                self.save_wishes();
+                self.plan_after_a_look(Cause::Operator);
+            }
+            Input::Clear(server) => {
+                if self.overrides.clear(&server) {
+                    self.event(Event::Cleared(server));
+                    self.save_wishes();
+                    self.dirty = Some(Cause::Operator);
                 }
-                self.settings = settings;
-                self.dirty = Some(Cause::Definitions);
-                self.watch_changed = true;
+            }
+            Input::Maintenance(servers) => {
+                if servers != self.maintenance {
+                    self.maintenance = servers;
+                    self.plan_after_a_look(Cause::Operator);
+                }
             }
             Input::Stop => {
                 self.virtual_servers.clear();
@@ -208,9 +170,18 @@ impl Engine {
         self.replan(now);
     }
 
-    /// Does what is due at `now`: reads the table again to find drift, and takes the next step of
-    /// a slow start.
+    /// Does what is due at `now`: reads the table again to find drift, takes the next step of a
+    /// slow start, ends the operator's wishes whose time is up.
     pub fn handle_timeout(&mut self, now: Instant) {
+        let ended = self.overrides.expire(now);
+        if !ended.is_empty() {
+            for one in ended {
+                self.event(Event::Expired(one));
+            }
+            self.save_wishes();
+            self.dirty = Some(Cause::Operator);
+            self.replan(now);
+        }
         if self.next_ramp.is_some_and(|at| at <= now) {
             self.dirty = Some(Cause::SlowStart);
             self.replan(now);
@@ -223,7 +194,8 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Instant {
-        self.next_ramp.map_or(self.next_read, |at| at.min(self.next_read))
+        let others = self.next_ramp.into_iter().chain(self.overrides.next_end());
+        others.fold(self.next_read, Instant::min)
     }
 
     /// The next thing to do.
@@ -267,7 +239,25 @@ impl Engine {
     pub(crate) fn wanted(&self, now: Instant) -> Wanted {
         let is_master = |instance: &str| self.roles.get(instance).copied().unwrap_or(false);
         let past = Past { engine: self, now };
-        Wanted::derive(&self.virtual_servers, &self.settings, is_master, &self.health, &past)
+        let mut wanted =
+            Wanted::derive(&self.virtual_servers, &self.settings, is_master, &self.health, &past);
+        for (place, leaving) in &self.leaving {
+            let Some(draining) = self.draining.get(place) else { continue };
+            let standing = self.standing.as_ref();
+            let found = standing.and_then(|s| s.destination(&place.0, &place.1));
+            let Some(found) = found else { continue };
+            let Some(service) = wanted.services.get_mut(&leaving.service) else { continue };
+            let gone = draining.done.is_some();
+            let verdict = Verdict {
+                placement: if gone { Placement::Out } else { Placement::Inhibited },
+                state: State::Unknown,
+                why: format!("no longer defined; {}", draining.words(now)),
+            };
+            let destination = Destination { weight: Weight::ZERO, ..found.destination };
+            let server = WantedServer { destination, sorry: false, verdict };
+            service.servers.entry(destination.key).or_insert(server);
+        }
+        wanted
     }
 
     fn event(&mut self, event: Event) {
@@ -295,11 +285,14 @@ impl Engine {
             self.retry = FIRST_RETRY;
         }
         self.next_read = now + self.settings.resync_interval;
-        self.dirty = Some(if first { Cause::Start } else { Cause::Drift });
+        self.look_at_draining(now);
+        let pending = self.pending.take();
+        self.dirty = Some(if first { Cause::Start } else { pending.unwrap_or(Cause::Drift) });
     }
 
     fn applied(&mut self, results: Vec<(Step, Result<(), String>)>, now: Instant) {
         let mut failed = false;
+        let mut left = false;
         let owned_before = self.owned.len();
         for (step, result) in results {
             let object = step.operation.to_string();
@@ -309,8 +302,14 @@ impl Engine {
                     if let Some(standing) = &mut self.standing {
                         standing.note(&step.operation);
                     }
-                    if let Operation::DelService(key) = &step.operation {
-                        self.owned.remove(key);
+                    match &step.operation {
+                        Operation::DelService(key) => {
+                            self.owned.remove(key);
+                        }
+                        Operation::DelDestination(service, key) => {
+                            left |= self.leaving.remove(&(*service, *key)).is_some();
+                        }
+                        _ => {}
                     }
                     self.event(Event::Done(step));
                 }
@@ -324,6 +323,9 @@ impl Engine {
         if self.owned.len() != owned_before {
             self.outputs.push_back(Output::SaveOwned(self.owned.clone()));
         }
+        if left {
+            self.save_wishes();
+        }
         if failed {
             self.retry_later(now);
         }
@@ -335,6 +337,7 @@ impl Engine {
             return;
         }
         if let Some(cause) = self.dirty.take() {
+            self.update_draining(now);
             let wanted = self.wanted(now);
             self.place(&wanted, now);
             self.report_conditions(&wanted);
@@ -431,6 +434,15 @@ impl Engine {
         let remove_unmanaged = self.settings.unmanaged == Policy::Remove;
         let ownership = Ownership { owned: &self.owned, remove_unmanaged };
         let mut steps = plan(standing, wanted, ownership, cause);
+        for step in &mut steps {
+            if let Operation::DelDestination(service, key) = step.operation
+                && self.draining.get(&(service, key)).is_some_and(|d| d.done.is_some())
+                && let Some(server) =
+                    wanted.services.get(&service).and_then(|found| found.servers.get(&key))
+            {
+                step.reason = Reason { cause: Cause::Drained, words: server.verdict.why.clone() };
+            }
+        }
         if !self.failing.is_empty() {
             let before = std::mem::take(&mut self.failing);
             for step in &mut steps {
@@ -464,73 +476,5 @@ impl Engine {
         }
         self.health.retain(|monitor, _| monitors.contains_key(monitor));
         self.outputs.push_back(Output::Watch(monitors.into_iter().collect()));
-    }
-}
-
-/// When the slow start began in which a server is now, if it is in one: it has just come in after
-/// its checks had failed, or is still in the one that it was in.
-fn ramp_start(before: Option<&Placed>, placement: Placement, now: Instant) -> Option<Instant> {
-    let before = before?;
-    match (before.placement, placement) {
-        (Placement::In, Placement::In) => before.ramp,
-        (_, Placement::In) if before.state == State::Down => Some(now),
-        _ => None,
-    }
-}
-
-/// 1 at the begin, [`SLOW_START_STEPS`] at the end.
-fn ramp_step(start: Instant, slow_start: Duration, now: Instant) -> u32 {
-    let elapsed = now.saturating_duration_since(start).as_micros() * u128::from(SLOW_START_STEPS);
-    let steps = elapsed / slow_start.as_micros().max(1);
-    u32::try_from(steps).unwrap_or(SLOW_START_STEPS).min(SLOW_START_STEPS - 1) + 1
-}
-
-/// What the engine knows of the past.
-struct Past<'a> {
-    engine: &'a Engine,
-    now: Instant,
-}
-
-impl Past<'_> {
-    fn placed(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<&Placed> {
-        let mut keys = virtual_server.keys.iter();
-        keys.find_map(|service| self.engine.placed.get(&(*service, *key)))
-    }
-}
-
-impl Memory for Past<'_> {
-    fn stays_in(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> bool {
-        match (self.placed(virtual_server, key), &self.engine.standing) {
-            (Some(placed), _) => placed.placement != Placement::Out,
-            (None, Some(standing)) => TableAlone(standing).stays_in(virtual_server, key),
-            (None, None) => false,
-        }
-    }
-
-    fn had_quorum(&self, name: &str) -> Option<bool> {
-        self.engine.conditions.get(name)?.quorum
-    }
-
-    fn slow_start_step(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<u32> {
-        let slow_start = virtual_server.slow_start?;
-        let start = ramp_start(self.placed(virtual_server, key), Placement::In, self.now)?;
-        (self.now < start + slow_start).then(|| ramp_step(start, slow_start, self.now))
-    }
-}
-
-/// The kernel's table as the only memory.
-struct TableAlone<'a>(&'a Standing);
-
-impl Memory for TableAlone<'_> {
-    fn stays_in(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> bool {
-        virtual_server.keys.iter().any(|service| self.0.has(service, key))
-    }
-
-    fn had_quorum(&self, _name: &str) -> Option<bool> {
-        None
-    }
-
-    fn slow_start_step(&self, _: &VirtualServer, _: &DestinationKey) -> Option<u32> {
-        None
     }
 }

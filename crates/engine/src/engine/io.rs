@@ -1,0 +1,118 @@
+//! What the engine is told, what it has done, and what it says.
+
+use std::collections::BTreeSet;
+
+use checkers::{Monitor, Start};
+use config::{Script, VirtualServer};
+use ipvs::ServiceKey;
+
+use super::Settings;
+use crate::drain::Leaving;
+use crate::operator::{Override, ServerName};
+use crate::plan::Step;
+use crate::standing::Snapshot;
+use crate::wanted::Health;
+
+/// What the engine is told.
+#[derive(Debug)]
+pub enum Input {
+    /// What the kernel holds, or why it could not be read: answer to [`Output::ReadTable`].
+    Table(Result<Snapshot, String>),
+    /// What became of each step of [`Output::Apply`], in order.
+    Applied(Vec<(Step, Result<(), String>)>),
+    /// A monitor changed its state.
+    Health(Box<Monitor>, Health),
+    /// A VRRP instance is master now, or is not.
+    Role {
+        /// Name of the instance.
+        instance: String,
+        /// Whether it is master.
+        master: bool,
+    },
+    /// New definitions.
+    Define(Vec<VirtualServer>, Settings),
+    /// The operator asks something of a server.
+    Override(Override),
+    /// The operator takes back what was asked of a server.
+    Clear(ServerName),
+    /// The servers that are named in the maintenance directory: they are drained.
+    Maintenance(BTreeSet<ServerName>),
+    /// lvsd stops: nothing is watched any more; the table stays unless `on_stop = "remove"`.
+    Stop,
+}
+
+/// What the shell has to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Read the kernel's table and hand it in.
+    ReadTable,
+    /// Carry out these steps in order, each whether or not one before it failed, and hand in what
+    /// became of them.
+    Apply(Vec<Step>),
+    /// Watch exactly these monitors. A monitor that is watched already keeps its state.
+    Watch(Vec<(Monitor, Start)>),
+    /// Keep this set across restarts: the services that lvsd may remove.
+    SaveOwned(BTreeSet<ServiceKey>),
+    /// Keep across restarts: the operator's wishes, and the servers that are still leaving.
+    SaveWishes(Vec<Override>, Vec<Leaving>),
+    /// Run a script of the definitions; nothing waits for its end.
+    Run {
+        /// The script.
+        script: Script,
+        /// Its environment: names and values.
+        environment: Vec<(&'static str, String)>,
+    },
+    /// Something to log.
+    Event(Event),
+}
+
+/// Something to log.
+#[derive(Debug)]
+pub enum Event {
+    /// The table was read for the first time.
+    Adopted {
+        /// Services that were there and are defined.
+        managed: usize,
+        /// Services that were there and are not defined.
+        unmanaged: usize,
+    },
+    /// A step was carried out.
+    Done(Step),
+    /// A step failed. It is tried again.
+    Failed(Step, String),
+    /// The table could not be read. It is tried again.
+    Unreadable(String),
+    /// A wish of the operator's has come into force.
+    Overridden(Override),
+    /// A wish of the operator's is over: its time is up.
+    Expired(Override),
+    /// The operator took back what was asked of a server.
+    Cleared(ServerName),
+    /// A virtual server has its quorum, or has lost it.
+    Quorum {
+        /// Its name.
+        name: String,
+        /// Whether it has it.
+        up: bool,
+        /// The live weight against the quorum, in words.
+        words: String,
+    },
+    /// The panic policy of a virtual server came into force, or is no longer.
+    Panic {
+        /// Its name.
+        name: String,
+        /// Why it is in force; `None` when it no longer is.
+        reason: Option<String>,
+    },
+}
+
+/// What an earlier run has kept.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// As [`Output::SaveOwned`] gave it.
+    pub owned: BTreeSet<ServiceKey>,
+    /// As [`Output::SaveWishes`] gave it.
+    pub overrides: Vec<Override>,
+    /// As [`Output::SaveWishes`] gave it.
+    pub leaving: Vec<Leaving>,
+}

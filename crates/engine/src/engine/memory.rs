@@ -1,0 +1,111 @@
+//! What decisions know of the past.
+
+use std::time::{Duration, Instant};
+
+use checkers::State;
+use config::VirtualServer;
+use ipvs::DestinationKey;
+
+use super::{Engine, Placed};
+use crate::operator::Action;
+use crate::policy::{Memory, SLOW_START_STEPS, Wish};
+use crate::standing::Standing;
+use crate::wanted::Placement;
+
+/// When the slow start began in which a server is now, if it is in one: it has just come in after
+/// its checks had failed, or is still in the one that it was in.
+pub(super) fn ramp_start(
+    before: Option<&Placed>,
+    placement: Placement,
+    now: Instant,
+) -> Option<Instant> {
+    let before = before?;
+    match (before.placement, placement) {
+        (Placement::In, Placement::In) => before.ramp,
+        (_, Placement::In) if before.state == State::Down => Some(now),
+        _ => None,
+    }
+}
+
+/// 1 at the begin, [`SLOW_START_STEPS`] at the end.
+pub(super) fn ramp_step(start: Instant, slow_start: Duration, now: Instant) -> u32 {
+    let elapsed = now.saturating_duration_since(start).as_micros() * u128::from(SLOW_START_STEPS);
+    let steps = elapsed / slow_start.as_micros().max(1);
+    u32::try_from(steps).unwrap_or(SLOW_START_STEPS).min(SLOW_START_STEPS - 1) + 1
+}
+
+/// What the engine knows of the past.
+pub(super) struct Past<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) now: Instant,
+}
+
+impl Past<'_> {
+    fn placed(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<&Placed> {
+        let mut keys = virtual_server.keys.iter();
+        keys.find_map(|service| self.engine.placed.get(&(*service, *key)))
+    }
+}
+
+impl Memory for Past<'_> {
+    fn stays_in(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> bool {
+        match (self.placed(virtual_server, key), &self.engine.standing) {
+            (Some(placed), _) => placed.placement != Placement::Out,
+            (None, Some(standing)) => TableAlone(standing).stays_in(virtual_server, key),
+            (None, None) => false,
+        }
+    }
+
+    fn had_quorum(&self, name: &str) -> Option<bool> {
+        self.engine.conditions.get(name)?.quorum
+    }
+
+    fn wish(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<Wish> {
+        let (action, words) = self.engine.asked(&virtual_server.name, key)?;
+        Some(match action {
+            Action::Disable => Wish::Out(words),
+            Action::Weight(weight) => Wish::Weight(weight, words),
+            Action::Drain { .. } => {
+                // With several keys it has left when the last of them has no connections left.
+                let mut keys = virtual_server.keys.iter();
+                let open = keys
+                    .clone()
+                    .filter_map(|service| self.engine.draining.get(&(*service, *key)))
+                    .find(|draining| draining.done.is_none());
+                let any = keys.find_map(|service| self.engine.draining.get(&(*service, *key)));
+                match (open, any) {
+                    (Some(open), _) => Wish::Drain(format!("{words}; {}", open.words(self.now))),
+                    (None, Some(done)) => Wish::Out(format!("{words}; {}", done.words(self.now))),
+                    (None, None) => Wish::Drain(words),
+                }
+            }
+        })
+    }
+
+    fn slow_start_step(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<u32> {
+        let slow_start = virtual_server.slow_start?;
+        let start = ramp_start(self.placed(virtual_server, key), Placement::In, self.now)?;
+        (self.now < start + slow_start).then(|| ramp_step(start, slow_start, self.now))
+    }
+}
+
+/// The kernel's table as the only memory.
+pub(super) struct TableAlone<'a>(pub(super) &'a Standing);
+
+impl Memory for TableAlone<'_> {
+    fn stays_in(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> bool {
+        virtual_server.keys.iter().any(|service| self.0.has(service, key))
+    }
+
+    fn had_quorum(&self, _name: &str) -> Option<bool> {
+        None
+    }
+
+    fn wish(&self, _: &VirtualServer, _: &DestinationKey) -> Option<Wish> {
+        None
+    }
+
+    fn slow_start_step(&self, _: &VirtualServer, _: &DestinationKey) -> Option<u32> {
+        None
+    }
+}

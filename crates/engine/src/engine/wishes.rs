@@ -1,0 +1,158 @@
+//! The operator's wishes, and the servers that drain.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use config::{Drain, VirtualServer};
+use ipvs::DestinationKey;
+
+use super::{Engine, Output, Place, Settings};
+use crate::drain::{Draining, LOOK, Leaving};
+use crate::operator::{Action, Override, ServerName};
+use crate::plan::Cause;
+use crate::wanted::Placement;
+
+impl Engine {
+    /// The operator's wishes in force.
+    pub fn overrides(&self) -> &[Override] {
+        self.overrides.all()
+    }
+
+    /// The real servers that `server` names, as virtual server and address.
+    pub fn named<'a>(
+        &'a self,
+        server: &'a ServerName,
+    ) -> impl Iterator<Item = (&'a str, DestinationKey)> {
+        self.virtual_servers.iter().flat_map(move |virtual_server| {
+            let name = virtual_server.name.as_str();
+            let keys = virtual_server.real_servers.iter().map(|one| one.destination.key);
+            keys.filter(move |key| server.matches(name, key)).map(move |key| (name, key))
+        })
+    }
+
+    pub(super) fn define(
+        &mut self,
+        virtual_servers: Vec<VirtualServer>,
+        settings: Settings,
+        now: Instant,
+    ) {
+        let old = std::mem::replace(&mut self.virtual_servers, virtual_servers);
+        self.note_leaving(&old, now);
+        if settings.resync_interval != self.settings.resync_interval {
+            self.next_read = now + settings.resync_interval;
+        }
+        self.settings = settings;
+        self.watch_changed = true;
+        self.plan_after_a_look(Cause::Definitions);
+    }
+
+    /// Servers that were in a service and that it no longer defines drain before they go. Those
+    /// of a service that is gone go with it.
+    fn note_leaving(&mut self, old: &[VirtualServer], now: Instant) {
+        for virtual_server in &self.virtual_servers {
+            for service in &virtual_server.keys {
+                let Some(old) = old.iter().find(|old| old.keys.contains(service)) else { continue };
+                for server in &old.real_servers {
+                    let place = (*service, server.destination.key);
+                    let was_in =
+                        self.placed.get(&place).is_some_and(|p| p.placement != Placement::Out);
+                    if was_in {
+                        let leaving = Leaving {
+                            service: *service,
+                            destination: server.destination.key,
+                            deadline: now + virtual_server.drain.deadline,
+                        };
+                        self.leaving.entry(place).or_insert(leaving);
+                    }
+                }
+            }
+        }
+        self.prune_leaving();
+    }
+
+    /// Forgets what is defined again, and what belongs to a service that is gone.
+    fn prune_leaving(&mut self) {
+        let virtual_servers = &self.virtual_servers;
+        let before = self.leaving.len();
+        self.leaving.retain(|(service, key), _| {
+            virtual_servers.iter().any(|virtual_server| {
+                virtual_server.keys.contains(service)
+                    && !virtual_server.real_servers.iter().any(|one| one.destination.key == *key)
+                    && !virtual_server.sorry_servers.iter().any(|one| one.key == *key)
+            })
+        });
+        if before != 0 || !self.leaving.is_empty() {
+            self.save_wishes();
+        }
+    }
+
+    /// Whether a server can go at once depends on its connections of now.
+    pub(super) fn plan_after_a_look(&mut self, cause: Cause) {
+        self.pending = Some(cause);
+        self.outputs.push_back(Output::ReadTable);
+    }
+
+    pub(super) fn save_wishes(&mut self) {
+        let leaving = self.leaving.values().copied().collect();
+        self.outputs.push_back(Output::SaveWishes(self.overrides.all().to_vec(), leaving));
+    }
+
+    /// What is asked of a server: by the operator, or by a file in the maintenance directory.
+    pub(super) fn asked(
+        &self,
+        virtual_server: &str,
+        key: &DestinationKey,
+    ) -> Option<(Action, String)> {
+        if let Some(found) = self.overrides.find(virtual_server, key) {
+            return Some((found.action, found.to_string()));
+        }
+        let file = self.maintenance.iter().find(|name| name.matches(virtual_server, key))?;
+        let words = format!("drained by the file {file} in the maintenance directory");
+        Some((Action::Drain { deadline: None }, words))
+    }
+
+    /// Brings the list of what drains up to date with what is asked and what is leaving.
+    pub(super) fn update_draining(&mut self, now: Instant) {
+        let mut wanted: BTreeMap<Place, (Instant, Drain)> = BTreeMap::new();
+        for virtual_server in &self.virtual_servers {
+            let policy = virtual_server.drain;
+            for server in &virtual_server.real_servers {
+                let key = server.destination.key;
+                if let Some((Action::Drain { deadline }, _)) =
+                    self.asked(&virtual_server.name, &key)
+                {
+                    let deadline = deadline.unwrap_or_else(|| now + policy.deadline);
+                    for service in &virtual_server.keys {
+                        wanted.insert((*service, key), (deadline, policy));
+                    }
+                }
+            }
+            for (place, leaving) in &self.leaving {
+                if virtual_server.keys.contains(&leaving.service) {
+                    wanted.insert(*place, (leaving.deadline, policy));
+                }
+            }
+        }
+        self.draining.retain(|place, _| wanted.contains_key(place));
+        for (place, (deadline, policy)) in wanted {
+            self.draining.entry(place).or_insert_with(|| Draining::new(deadline, policy));
+        }
+    }
+
+    /// Counts the connections of what drains.
+    pub(super) fn look_at_draining(&mut self, now: Instant) {
+        self.update_draining(now);
+        let Some(standing) = &self.standing else { return };
+        for ((service, key), draining) in &mut self.draining {
+            draining.look(standing.destination(service, key), now);
+        }
+        let before = self.leaving.len();
+        self.leaving.retain(|(service, key), _| standing.has(service, key));
+        if self.leaving.len() != before {
+            self.save_wishes();
+        }
+        if self.draining.values().any(|draining| draining.done.is_none()) {
+            self.next_read = self.next_read.min(now + LOOK);
+        }
+    }
+}
