@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::document::{Planning, Problem, Status};
+use crate::document::{Explanation, OverrideAnswer, OverrideRequest, Planning, Problem, Status};
 
 /// lvsd answers from memory; a longer silence means that it hangs.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,10 +89,41 @@ impl Client {
         self.get(crate::PLANNING).await
     }
 
+    /// Asks something of a real server.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Refused`] when no such server is defined, or the user is not root.
+    pub async fn override_server(
+        &self,
+        request: &OverrideRequest,
+    ) -> Result<OverrideAnswer, Error> {
+        let what = crate::OVERRIDE;
+        self.send(what, self.http.post(format!("http://lvsd{what}")).json(request)).await
+    }
+
+    /// All about the real servers with that address, or of that virtual server.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Refused`] when the name fits nothing.
+    pub async fn explain(&self, name: &str) -> Result<Explanation, Error> {
+        let what = crate::EXPLAIN;
+        let mut url = reqwest::Url::parse("http://lvsd").expect("a constant that is a URL");
+        url.set_path(what);
+        url.query_pairs_mut().append_pair("name", name);
+        self.send(what, self.http.get(url)).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, Error> {
+        self.send(what, self.http.get(format!("http://lvsd{what}"))).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, Error> {
         let exchange = |source| Error::Exchange { path: self.path.clone(), what, source };
-        let response =
-            self.http.get(format!("http://lvsd{what}")).send().await.map_err(exchange)?;
+        let response = request.send().await.map_err(exchange)?;
         if !response.status().is_success() {
             let status = response.status();
             let problem = response.json::<Problem>().await;

@@ -216,6 +216,98 @@ pub struct CheckHealth {
     pub why: String,
 }
 
+/// What an operator asks of a real server: `POST /v1/override`, `lvsctl drain`, `disable`,
+/// `weight`, `enable`. Root alone may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideRequest {
+    /// Address of the server, with its port if only that one is meant.
+    pub server: String,
+    /// Name of the one virtual server that is meant; all if there is none.
+    pub virtual_server: Option<String>,
+    /// What is asked.
+    pub action: OverrideAction,
+    /// Why, in the operator's words.
+    pub reason: Option<String>,
+    /// For so many seconds; until it is taken back if there is none.
+    pub for_seconds: Option<u64>,
+}
+
+/// What is asked of a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverrideAction {
+    /// Take back whatever was asked.
+    Enable,
+    /// Out of the table at once.
+    Disable,
+    /// Out when its connections have ended.
+    Drain {
+        /// Out after so many seconds at the latest; the definitions' deadline if there is none.
+        deadline_seconds: Option<u64>,
+    },
+    /// Another weight.
+    Weight(u32),
+}
+
+/// Whom an override concerns: virtual server and address of each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideAnswer {
+    /// `web 198.51.100.11:80`.
+    pub servers: Vec<String>,
+}
+
+/// All about real servers: `GET /v1/explain?name=...`, `lvsctl explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Each server of each virtual server that the name fits.
+    pub servers: Vec<ServerExplanation>,
+}
+
+/// All about one real server of one virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerExplanation {
+    /// Name of the virtual server.
+    pub virtual_server: String,
+    /// The service.
+    pub service: String,
+    /// As in the status.
+    pub status: RealServerStatus,
+    /// The weight that the definitions give it.
+    pub configured_weight: u32,
+    /// Its checks.
+    pub checks: Vec<CheckExplanation>,
+}
+
+/// All about one check of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckExplanation {
+    /// Kind of the check.
+    pub kind: String,
+    /// What its results say.
+    pub state: CheckState,
+    /// Since when.
+    pub since: Since,
+    /// Why, in words.
+    pub why: String,
+    /// Milliseconds until its next run; `None` while one is running.
+    pub next_run_milliseconds: Option<u64>,
+    /// Its last results, the oldest first.
+    pub results: Vec<CheckResult>,
+}
+
+/// One run of a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// When it started.
+    pub started: Since,
+    /// How long it took, in microseconds.
+    pub latency_microseconds: u64,
+    /// `passed`, or what went wrong.
+    pub result: String,
+    /// Whether it passed.
+    pub passed: bool,
+}
+
 /// Answer to a request that could not be served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

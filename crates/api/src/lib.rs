@@ -8,9 +8,10 @@ mod document;
 
 pub use client::{Client, Error};
 pub use document::{
-    CheckHealth, CheckState, Counter, DaemonStatus, FailingOperation, Planning, Problem,
-    RealServerStatus, ReloadStatus, Since, Status, UnmanagedDestination, UnmanagedService,
-    VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
+    CheckExplanation, CheckHealth, CheckResult, CheckState, Counter, DaemonStatus, Explanation,
+    FailingOperation, OverrideAction, OverrideAnswer, OverrideRequest, Planning, Problem,
+    RealServerStatus, ReloadStatus, ServerExplanation, Since, Status, UnmanagedDestination,
+    UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
 };
 
 /// Where lvsd listens unless told otherwise.
@@ -18,6 +19,12 @@ pub const DEFAULT_SOCKET: &str = "/run/lvsd/lvsd.sock";
 
 /// Path of [`Status`].
 pub const STATUS: &str = "/v1/status";
+
+/// Path to which an [`OverrideRequest`] is posted.
+pub const OVERRIDE: &str = "/v1/override";
+
+/// Path of [`Explanation`]; the query's `name` is a real server's address or a virtual server.
+pub const EXPLAIN: &str = "/v1/explain";
 
 /// Path of [`Planning`].
 pub const PLANNING: &str = "/v1/planning";

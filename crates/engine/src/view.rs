@@ -2,11 +2,15 @@
 
 use std::time::Instant;
 
-use checkers::State;
-use ipvs::{Destination, DestinationEntry, ServiceEntry, ServiceKey, Table, TableService};
+use checkers::{Monitor, State};
+use config::RealServer;
+use ipvs::{
+    Destination, DestinationEntry, DestinationKey, ServiceEntry, ServiceKey, Table, TableService,
+    Weight,
+};
 
 use crate::engine::Engine;
-use crate::policy::Condition;
+use crate::policy::{Condition, monitor};
 use crate::wanted::Placement;
 
 /// The director's view of its table.
@@ -44,6 +48,10 @@ pub struct ServiceView {
 pub struct ServerView {
     /// Its settings, with the weight that it is to have now.
     pub destination: Destination,
+    /// The weight that the definitions give it.
+    pub configured_weight: Weight,
+    /// What its checks are.
+    pub monitors: Vec<Monitor>,
     /// Whether it is a sorry server.
     pub sorry: bool,
     /// Up, down, or not known yet.
@@ -66,6 +74,11 @@ pub struct ServerState {
 }
 
 impl Engine {
+    fn defined(&self, virtual_server: &str, key: &DestinationKey) -> Option<&RealServer> {
+        let virtual_server = self.virtual_servers.iter().find(|v| v.name == virtual_server)?;
+        virtual_server.real_servers.iter().find(|server| server.destination.key == *key)
+    }
+
     /// What an operator sees at `now`, given the kernel's table of now.
     pub fn view(&self, table: &Table, now: Instant) -> View {
         let by_key = table.by_key();
@@ -77,7 +90,13 @@ impl Engine {
             let kernel = by_key.get(&key).copied();
             let servers = service.servers.into_iter().map(|(server_key, server)| {
                 let placed = self.placed.get(&(key, server_key));
+                let defined = self.defined(&service.name, &server_key);
                 ServerView {
+                    configured_weight: defined
+                        .map_or(server.destination.weight, |one| one.destination.weight),
+                    monitors: defined.map_or_else(Vec::new, |one| {
+                        one.checks.iter().map(|check| monitor(one, check)).collect()
+                    }),
                     destination: server.destination,
                     sorry: server.sorry,
                     state: ServerState {

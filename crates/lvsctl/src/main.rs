@@ -2,7 +2,9 @@
 
 mod check;
 mod columns;
+mod explain;
 mod list;
+mod operator;
 mod plan;
 mod real_server;
 mod status;
@@ -10,9 +12,12 @@ mod status;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
+use api::OverrideAction;
 use clap::{Parser, Subcommand};
+use serde::Serialize;
 
 /// Looks at and steers the director of a Linux Virtual Server.
 #[derive(Debug, Parser)]
@@ -52,6 +57,50 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tell all about a real server, or about those of a virtual server
+    ///
+    /// State, since when and why, the weight, and the last results of each check with their times.
+    Explain {
+        /// Address of a real server (with or without port), or name of a virtual server
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a real server out when its connections have ended
+    ///
+    /// It gets weight 0, and leaves the table when no connection is left, or at the deadline. It
+    /// stays out until `lvsctl enable`, over restarts of lvsd too.
+    Drain {
+        #[command(flatten)]
+        target: operator::Target,
+        #[command(flatten)]
+        terms: operator::Terms,
+        /// Out after this time whatever is left, instead of the definitions' `drain.deadline`
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        deadline: Option<Duration>,
+    },
+    /// Take a real server out at once, with all its connections; `drain` is kinder
+    Disable {
+        #[command(flatten)]
+        target: operator::Target,
+        #[command(flatten)]
+        terms: operator::Terms,
+    },
+    /// Take back what `drain`, `disable` and `weight` asked: health decides again
+    Enable {
+        #[command(flatten)]
+        target: operator::Target,
+    },
+    /// Give a real server another weight than the definitions'
+    Weight {
+        #[command(flatten)]
+        target: operator::Target,
+        /// The weight, 0 to 2147483647
+        weight: u32,
+        #[command(flatten)]
+        terms: operator::Terms,
+    },
     /// Show the kernel's table exactly as `ipvsadm -L` does; needs no lvsd
     List(list::Arguments),
     /// Make this host a real server of a direct-routing cluster, or undo it
@@ -75,6 +124,19 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check { file } => Ok(check::run(&file)),
         Command::Plan { file, json } => plan::run(&socket, &file, json),
         Command::Status { json } => status::run(&socket, json),
+        Command::Explain { name, json } => explain::run(&socket, &name, json),
+        Command::Drain { target, terms, deadline } => {
+            let deadline_seconds = deadline.map(|deadline| deadline.as_secs());
+            let action = OverrideAction::Drain { deadline_seconds };
+            operator::run(&socket, target, Some(terms), action)
+        }
+        Command::Disable { target, terms } => {
+            operator::run(&socket, target, Some(terms), OverrideAction::Disable)
+        }
+        Command::Enable { target } => operator::run(&socket, target, None, OverrideAction::Enable),
+        Command::Weight { target, weight, terms } => {
+            operator::run(&socket, target, Some(terms), OverrideAction::Weight(weight))
+        }
         Command::List(arguments) => list::run(&arguments),
         Command::RealServer(command) => real_server::run(&command),
     }
@@ -85,6 +147,19 @@ fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("writing the answer"),
+    }
+}
+
+/// Prints a document as JSON, or as its text for people.
+fn answer<T: Serialize>(
+    json: bool,
+    document: &T,
+    text: impl FnOnce(&T) -> String,
+) -> anyhow::Result<()> {
+    if json {
+        print(&(serde_json::to_string_pretty(document)? + "\n"))
+    } else {
+        print(&text(document))
     }
 }
 

@@ -27,12 +27,7 @@ pub(crate) fn run(socket: &Path, file: &Path, json: bool) -> anyhow::Result<Exit
     let Config { virtual_servers, ipvs: settings, .. } = &config;
     let (wanted, steps) =
         Engine::preview(virtual_servers, settings, &owned, &health, &masters, &kernel);
-    let answer = if json {
-        serde_json::to_string_pretty(&document(&steps, &wanted))? + "\n"
-    } else {
-        text(&steps, &wanted)
-    };
-    crate::print(&answer)?;
+    crate::answer(json, &document(&steps, &wanted), |_| text(&steps, &wanted))?;
     Ok(if steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
 }
 

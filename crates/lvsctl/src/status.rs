@@ -13,13 +13,12 @@ use crate::columns::columns;
 pub(crate) fn run(socket: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let client = api::Client::connect(socket)?;
     let status = crate::ask(client.status())??;
-    let answer = if json { serde_json::to_string_pretty(&status)? + "\n" } else { text(&status) };
-    crate::print(&answer)?;
+    crate::answer(json, &status, text)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The two largest units: `3h 12m`, `45s`.
-fn ago(since: &Since) -> String {
+pub(crate) fn ago(since: &Since) -> String {
     let text = humantime::format_duration(Duration::from_secs(since.seconds_ago)).to_string();
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
@@ -128,14 +127,19 @@ fn virtual_server(server: &VirtualServerStatus) -> String {
     text
 }
 
-fn real_server(server: &RealServerStatus) -> Vec<String> {
-    let state = match (server.state, server.in_service) {
+/// One word for a real server's state; capitals where somebody should look.
+pub(crate) fn state_word(server: &RealServerStatus) -> &'static str {
+    match (server.state, server.in_service) {
         _ if server.sorry => "sorry",
         (CheckState::Up, _) => "up",
         (CheckState::Down, _) => "DOWN",
         (CheckState::Unknown, true) => "adopted",
         (CheckState::Unknown, false) => "waiting",
-    };
+    }
+}
+
+fn real_server(server: &RealServerStatus) -> Vec<String> {
+    let state = state_word(server);
     let (weight, active, inactive) = match server.kernel_weight {
         Some(weight) => (
             weight.to_string(),

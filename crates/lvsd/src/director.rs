@@ -10,13 +10,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use checkers::probe::{Program, run_program};
-use checkers::{Monitor, ProbeResult};
+use checkers::{Monitor, MonitorStatus, ProbeResult};
 use config::{Script, VirtualServer};
-use engine::{Engine, Event, Health, HealthBook, Input, Output, Settings, Snapshot, Step, View};
+use engine::{
+    Engine, Event, Health, HealthBook, Input, Output, Override, ServerName, Settings, Snapshot,
+    Step, View,
+};
 use ipvs::{Client, ServiceKey, Table};
 use tokio::sync::oneshot;
 
 use crate::owned::OwnedFile;
+use crate::wishes::WishesFile;
 
 /// What the director is told and asked.
 #[derive(Debug)]
@@ -31,9 +35,20 @@ pub(crate) enum Message {
     Planning(oneshot::Sender<(BTreeSet<ServiceKey>, HealthBook, BTreeSet<String>)>),
     /// A VRRP instance is master now, or is not.
     Role(String, bool),
+    /// The operator asks something of a server.
+    Override(Override, Answer),
+    /// The operator takes back what was asked of a server.
+    Clear(ServerName, Answer),
+    /// The names of the files in the maintenance directory.
+    Maintenance(BTreeSet<ServerName>),
+    /// What do the checks find, in particular?
+    Checks(oneshot::Sender<(Sight, Vec<MonitorStatus>)>),
     /// Stop, and answer when the table is as it is to be left.
     Stop(oneshot::Sender<()>),
 }
+
+/// The servers that a name fits, or why there are none.
+pub(crate) type Answer = oneshot::Sender<Result<Vec<String>, String>>;
 
 /// What an operator sees.
 #[derive(Debug)]
@@ -52,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) client: Option<Client>,
     pub(crate) checkers: checkers::runner::Handle,
     pub(crate) owned: OwnedFile,
+    pub(crate) wishes: WishesFile,
     /// Where scripts run.
     pub(crate) runtime: tokio::runtime::Handle,
 }
@@ -92,6 +108,22 @@ impl Parts {
         match message {
             Message::Health(monitor, health) => self.input(Input::Health(monitor, health)),
             Message::Role(instance, master) => self.input(Input::Role { instance, master }),
+            Message::Maintenance(servers) => self.input(Input::Maintenance(servers)),
+            Message::Override(wish, answer) => {
+                let named = self.named(&wish.server);
+                if named.is_ok() {
+                    self.input(Input::Override(wish));
+                }
+                let _ = answer.send(named);
+            }
+            Message::Clear(server, answer) => {
+                let named = self.named(&server);
+                self.input(Input::Clear(server));
+                let _ = answer.send(named);
+            }
+            Message::Checks(answer) => {
+                let _ = answer.send((self.sight(), self.checkers.snapshot()));
+            }
             Message::Define(servers, settings) => self.input(Input::Define(servers, settings)),
             // Who asked may have gone away since; then nobody misses the answer.
             Message::View(answer) => {
@@ -121,13 +153,8 @@ impl Parts {
                     self.engine.handle(Input::Applied(results), Instant::now());
                 }
                 Output::Watch(monitors) => self.checkers.set(monitors),
-                Output::SaveOwned(owned) => {
-                    if let Err(error) = self.owned.save(&owned) {
-                        tracing::warn!(
-                            "{error:#}; after a restart lvsd would not know which services are its own"
-                        );
-                    }
-                }
+                Output::SaveOwned(owned) => self.owned.save(&owned),
+                Output::SaveWishes(overrides, leaving) => self.wishes.save(&overrides, &leaving),
                 Output::Run { script, environment } => {
                     self.runtime.spawn(run_script(script, environment));
                 }
@@ -174,6 +201,15 @@ impl Parts {
             .collect()
     }
 
+    fn named(&self, server: &ServerName) -> Result<Vec<String>, String> {
+        let named: Vec<String> =
+            self.engine.named(server).map(|(name, key)| format!("{name} {key}")).collect();
+        if named.is_empty() {
+            return Err(format!("no virtual server has a real server {server}"));
+        }
+        Ok(named)
+    }
+
     fn sight(&mut self) -> Sight {
         let (table, ipvs_error) = match self.read_table() {
             Ok(table) => (table, None),
@@ -205,6 +241,9 @@ fn log(event: &Event) {
             tracing::error!("{error} (wanted because: {reason}); it is tried again");
         }
         Event::Unreadable(error) => tracing::error!("{error}; it is tried again"),
+        Event::Overridden(wish) => tracing::info!("real server {}: {wish}", wish.server),
+        Event::Expired(wish) => tracing::info!("real server {}: no longer {wish}", wish.server),
+        Event::Cleared(server) => tracing::info!("real server {server}: enabled by the operator"),
         Event::Quorum { name, up: true, words } => {
             tracing::info!("virtual server {name}: quorum reached, {words}");
         }

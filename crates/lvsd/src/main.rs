@@ -2,12 +2,16 @@
 
 mod clock;
 mod director;
+mod explain;
 mod logging;
+mod maintenance;
 mod owned;
 mod report;
 mod run;
 mod server;
 mod socket;
+mod state;
+mod wishes;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,22 +2,23 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use api::{
-    CheckHealth, Counter, DaemonStatus, FailingOperation, Planning, RealServerStatus, ReloadStatus,
-    Status, UnmanagedDestination, UnmanagedService, VirtualAddressStatus, VirtualServerStatus,
-    VrrpStatus,
+    CheckHealth, Counter, DaemonStatus, Explanation, FailingOperation, OverrideAction,
+    OverrideAnswer, OverrideRequest, Planning, RealServerStatus, ReloadStatus, Status,
+    UnmanagedDestination, UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
 };
-use engine::{Placement, ServerView, ServiceView};
-use ipvs::TableService;
+use engine::{Action, Override, Placement, ServerName, ServerView, ServiceView};
+use ipvs::{TableService, Weight};
 use tokio::sync::oneshot;
 use vrrp::shell::StatusReader;
 use vrrp::{InstanceStatus, State};
 
 use crate::clock::since;
 use crate::director::{Director, Message, Sight};
+use crate::explain::explain;
 
 /// Answers the operator's questions.
 #[derive(Debug)]
@@ -86,6 +87,44 @@ impl Reporter {
         })
     }
 
+    /// `GET /v1/explain`.
+    pub(crate) async fn explain(&self, name: &str) -> anyhow::Result<Explanation> {
+        let (sight, monitors) = self.ask(Message::Checks).await?;
+        Ok(explain(name, sight.view, &monitors))
+    }
+
+    /// `POST /v1/override`, by the user of that name.
+    pub(crate) async fn override_server(
+        &self,
+        request: OverrideRequest,
+        by: String,
+    ) -> anyhow::Result<OverrideAnswer> {
+        let name: ServerName = request.server.parse()?;
+        let server = ServerName { virtual_server: request.virtual_server, ..name };
+        let since = Instant::now();
+        let after = |seconds: Option<u64>| {
+            seconds.and_then(|seconds| since.checked_add(Duration::from_secs(seconds)))
+        };
+        let action = match request.action {
+            OverrideAction::Enable => {
+                let servers = self.ask(|answer| Message::Clear(server, answer)).await?;
+                return Ok(OverrideAnswer { servers: servers.map_err(anyhow::Error::msg)? });
+            }
+            OverrideAction::Disable => Action::Disable,
+            OverrideAction::Drain { deadline_seconds } => {
+                Action::Drain { deadline: after(deadline_seconds) }
+            }
+            OverrideAction::Weight(weight) => Action::Weight(
+                Weight::new(weight)
+                    .with_context(|| format!("weight {weight} is above 2147483647"))?,
+            ),
+        };
+        let until = after(request.for_seconds);
+        let wish = Override { server, action, by, reason: request.reason, since, until };
+        let servers = self.ask(|answer| Message::Override(wish, answer)).await?;
+        Ok(OverrideAnswer { servers: servers.map_err(anyhow::Error::msg)? })
+    }
+
     /// `GET /v1/planning`.
     pub(crate) async fn planning(&self) -> anyhow::Result<Planning> {
         let (owned, health, masters) = self.ask(Message::Planning).await?;
@@ -118,7 +157,7 @@ fn virtual_server(service: ServiceView) -> VirtualServerStatus {
     }
 }
 
-fn real_server(server: ServerView) -> RealServerStatus {
+pub(crate) fn real_server(server: ServerView) -> RealServerStatus {
     let kernel = server.kernel.as_ref();
     RealServerStatus {
         address: server.destination.key.to_string(),

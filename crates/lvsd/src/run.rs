@@ -1,6 +1,6 @@
 //! `lvsd run`: puts the parts together, and takes them apart in the right order.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
@@ -8,18 +8,19 @@ use std::time::Instant;
 use anyhow::{Context, anyhow};
 use checkers::Monitor;
 use config::Config;
-use engine::{Engine, Health};
+use engine::{Engine, Health, Kept};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use vrrp::{EventKind, State};
 
 use crate::RunArguments;
 use crate::director::{self, Director, Message, Parts};
 use crate::owned::OwnedFile;
 use crate::report::Reporter;
-use crate::server;
 use crate::socket::ControlSocket;
+use crate::wishes::WishesFile;
+use crate::{maintenance, server};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
@@ -66,9 +67,10 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 
 /// The running parts.
 struct Daemon {
-    config_path: std::path::PathBuf,
+    config_path: PathBuf,
     director: Director,
     director_thread: thread::JoinHandle<()>,
+    maintenance: watch::Sender<Option<PathBuf>>,
     vrrp: vrrp::shell::Handle,
     reporter: Arc<Reporter>,
 }
@@ -84,11 +86,16 @@ impl Daemon {
         let checkers = checkers::runner::spawn(move |event| report_health(&health, event))
             .context("starting the checkers")?;
         let owned = OwnedFile::new(&config.global.state_dir);
-        let engine = Engine::new(config.virtual_servers, config.ipvs, owned.load(), Instant::now());
+        let wishes = WishesFile::new(&config.global.state_dir);
+        let (overrides, leaving) = wishes.load();
+        let kept = Kept { owned: owned.load(), overrides, leaving };
+        let engine = Engine::new(config.virtual_servers, config.ipvs, kept, Instant::now());
         let runtime = tokio::runtime::Handle::current();
-        let parts = Parts { engine, client, checkers, owned, runtime };
+        let parts = Parts { engine, client, checkers, owned, wishes, runtime };
         let director_thread = director::spawn(parts, messages)?;
 
+        let maintenance =
+            maintenance::watch(config.global.maintenance_dir.clone(), director.clone());
         let (events, vrrp_events) = mpsc::channel();
         let roles = director.clone();
         let vrrp = vrrp::shell::spawn(config.vrrp_instances, events)?;
@@ -109,6 +116,7 @@ impl Daemon {
             config_path: arguments.config.clone(),
             director,
             director_thread,
+            maintenance,
             vrrp,
             reporter,
         })
@@ -128,6 +136,8 @@ impl Daemon {
                 // The director is gone only when lvsd stops.
                 let _ = self.director.send(Message::Define(config.virtual_servers, config.ipvs));
                 self.vrrp.reload(config.vrrp_instances);
+                // The watching task is gone only when lvsd stops.
+                let _ = self.maintenance.send(config.global.maintenance_dir);
                 None
             }
             Err(error) => {

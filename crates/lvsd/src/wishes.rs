@@ -1,0 +1,203 @@
+//! The operator's wishes and the servers that are still leaving: `state_dir/wishes.json`.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context;
+use engine::{Action, Leaving, Override, ServerName};
+use ipvs::{DestinationKey, Weight};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{from_wall, to_wall};
+use crate::state::{StateFile, parse};
+
+/// What the file holds.
+pub(crate) type Wishes = (Vec<Override>, Vec<Leaving>);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Document {
+    overrides: Vec<OverrideRecord>,
+    leaving: Vec<LeavingRecord>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct OverrideRecord {
+    server: String,
+    virtual_server: Option<String>,
+    action: ActionRecord,
+    by: String,
+    reason: Option<String>,
+    since: Seconds,
+    until: Option<Seconds>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ActionRecord {
+    Disable,
+    Drain { deadline: Option<Seconds> },
+    Weight(u32),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct LeavingRecord {
+    service: String,
+    destination: String,
+    deadline: Seconds,
+}
+
+/// Seconds since 1970.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Seconds(u64);
+
+impl From<Instant> for Seconds {
+    fn from(moment: Instant) -> Self {
+        let since = to_wall(moment).duration_since(SystemTime::UNIX_EPOCH);
+        Self(since.unwrap_or_default().as_secs())
+    }
+}
+
+impl From<Seconds> for Instant {
+    fn from(seconds: Seconds) -> Self {
+        from_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.0.min(u64::from(u32::MAX))))
+    }
+}
+
+/// The file.
+#[derive(Debug)]
+pub(crate) struct WishesFile(StateFile);
+
+impl WishesFile {
+    /// The file of `state_dir`.
+    pub(crate) fn new(state_dir: &Path) -> Self {
+        let loss =
+            "what the operator asked with `lvsctl drain`, `disable` and `weight` is forgotten";
+        Self(StateFile::new(state_dir, "wishes.json", loss))
+    }
+
+    /// What was last saved.
+    pub(crate) fn load(&self) -> Wishes {
+        self.0.load(|bytes| {
+            let document: Document = parse(bytes)?;
+            let overrides = document.overrides.into_iter().map(read_override);
+            let leaving = document.leaving.into_iter().map(read_leaving);
+            Ok((overrides.collect::<Result<_, _>>()?, leaving.collect::<Result<_, _>>()?))
+        })
+    }
+
+    /// Keeps the wishes.
+    pub(crate) fn save(&self, overrides: &[Override], leaving: &[Leaving]) {
+        self.0.save(&Document {
+            overrides: overrides.iter().map(write_override).collect(),
+            leaving: leaving.iter().map(write_leaving).collect(),
+        });
+    }
+}
+
+fn write_override(one: &Override) -> OverrideRecord {
+    let any = ServerName { virtual_server: None, ..one.server.clone() };
+    OverrideRecord {
+        server: any.to_string(),
+        virtual_server: one.server.virtual_server.clone(),
+        action: match one.action {
+            Action::Disable => ActionRecord::Disable,
+            Action::Drain { deadline } => {
+                ActionRecord::Drain { deadline: deadline.map(Seconds::from) }
+            }
+            Action::Weight(weight) => ActionRecord::Weight(weight.get()),
+        },
+        by: one.by.clone(),
+        reason: one.reason.clone(),
+        since: one.since.into(),
+        until: one.until.map(Seconds::from),
+    }
+}
+
+fn read_override(record: OverrideRecord) -> anyhow::Result<Override> {
+    let name: ServerName = record.server.parse()?;
+    Ok(Override {
+        server: ServerName { virtual_server: record.virtual_server, ..name },
+        action: match record.action {
+            ActionRecord::Disable => Action::Disable,
+            ActionRecord::Drain { deadline } => {
+                Action::Drain { deadline: deadline.map(Instant::from) }
+            }
+            ActionRecord::Weight(weight) => Action::Weight(
+                Weight::new(weight).with_context(|| format!("weight {weight} is too large"))?,
+            ),
+        },
+        by: record.by,
+        reason: record.reason,
+        since: record.since.into(),
+        until: record.until.map(Instant::from),
+    })
+}
+
+fn write_leaving(one: &Leaving) -> LeavingRecord {
+    LeavingRecord {
+        service: one.service.to_string(),
+        destination: one.destination.to_string(),
+        deadline: one.deadline.into(),
+    }
+}
+
+fn read_leaving(record: LeavingRecord) -> anyhow::Result<Leaving> {
+    Ok(Leaving {
+        service: record.service.parse()?,
+        destination: DestinationKey::new(record.destination.parse()?),
+        deadline: record.deadline.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = WishesFile::new(directory.path());
+        let now = Instant::now();
+        let one = |server: &str, action| Override {
+            server: server.parse().unwrap(),
+            action,
+            by: "root".to_owned(),
+            reason: Some("new kernel".to_owned()),
+            since: now,
+            until: Some(now + Duration::from_secs(60)),
+        };
+        let deadline = Some(now + Duration::from_secs(600));
+        let mut overrides = vec![
+            one("198.51.100.1", Action::Disable),
+            one("198.51.100.2:80", Action::Drain { deadline }),
+            one("2001:db8::1", Action::Weight(Weight::ONE)),
+        ];
+        overrides[0].server.virtual_server = Some("web".to_owned());
+        let leaving = vec![Leaving {
+            service: "fwmark 7".parse().unwrap(),
+            destination: DestinationKey::new("198.51.100.9:0".parse().unwrap()),
+            deadline: now,
+        }];
+        file.save(&overrides, &leaving);
+        let (found, left) = file.load();
+        // The file holds whole seconds of another clock.
+        let near = |a: Instant, b: Instant| a.max(b) - a.min(b) < Duration::from_secs(5);
+        assert_eq!(found.len(), 3);
+        for (found, saved) in found.iter().zip(&overrides) {
+            assert_eq!((&found.server, &found.by), (&saved.server, &saved.by));
+            assert_eq!(found.reason, saved.reason);
+            assert!(near(found.until.unwrap(), saved.until.unwrap()));
+            match (found.action, saved.action) {
+                (Action::Drain { deadline: a }, Action::Drain { deadline: b }) => {
+                    assert!(near(a.unwrap(), b.unwrap()));
+                }
+                (a, b) => assert_eq!(a, b),
+            }
+        }
+        assert_eq!(
+            (left[0].service, left[0].destination),
+            (leaving[0].service, leaving[0].destination)
+        );
+    }
+}
