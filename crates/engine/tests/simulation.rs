@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
 use config::{Drain, OnFailure, Panic, RealServer, VirtualServer};
-use engine::{Engine, Health, Input, Kept, Output, Settings};
+use engine::{Action, Engine, Health, Input, Kept, Output, Override, ServerName, Settings};
 use ipvs::{
     Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
     ServiceFlags, ServiceKey, Stats, Table, TableService, Weight,
@@ -47,6 +47,8 @@ type Settled = BTreeMap<DestinationKey, Destination>;
 #[derive(Default)]
 struct FakeKernel {
     services: BTreeMap<ServiceKey, (Service, Settled)>,
+    /// Active connections of a destination, in every service that has it.
+    active: BTreeMap<DestinationKey, u32>,
     refuse_next: u64,
 }
 
@@ -97,7 +99,7 @@ impl FakeKernel {
                 .values()
                 .map(|&destination| DestinationEntry {
                     destination,
-                    active_connections: 0,
+                    active_connections: self.active.get(&destination.key).copied().unwrap_or(0),
                     inactive_connections: 0,
                     persistent_connections: 0,
                     stats: Stats::default(),
@@ -207,7 +209,17 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.random.below(10) {
+        match self.random.below(13) {
+            10 => {
+                let destination = destination(1 + self.random.below(4), 80, 1);
+                let active = u32::try_from(self.random.below(3)).unwrap();
+                self.kernel.active.insert(destination.key, active);
+            }
+            11 => self.wish(),
+            12 => {
+                let server = self.server();
+                self.engine.handle(Input::Clear(server), self.now);
+            }
             0 => {
                 self.defined = definitions(&mut self.random);
                 let define = Input::Define(self.defined.clone(), Settings::default());
@@ -234,6 +246,28 @@ impl World {
         self.drain();
     }
 
+    fn server(&mut self) -> ServerName {
+        format!("198.51.100.{}", 1 + self.random.below(4)).parse().unwrap()
+    }
+
+    /// What the operator might ask.
+    fn wish(&mut self) {
+        let action = match self.random.below(3) {
+            0 => Action::Disable,
+            1 => Action::Drain { deadline: None },
+            _ => Action::Weight(Weight::new(9).unwrap()),
+        };
+        let wish = Override {
+            server: self.server(),
+            action,
+            by: "root".to_owned(),
+            reason: None,
+            since: self.now,
+            until: self.random.chance(30).then(|| self.now + Duration::from_secs(5)),
+        };
+        self.engine.handle(Input::Override(wish), self.now);
+    }
+
     /// What another program might do to lvsd's services.
     fn drift(&mut self) {
         let foreign: ServiceKey = FOREIGN.parse().unwrap();
@@ -255,6 +289,12 @@ impl World {
     /// Trouble ends: every monitor has a verdict, time passes.
     fn settle(&mut self) {
         self.kernel.refuse_next = 0;
+        self.kernel.active.clear();
+        for host in 1..=4 {
+            let server = format!("198.51.100.{host}").parse().unwrap();
+            self.engine.handle(Input::Clear(server), self.now);
+            self.drain();
+        }
         for (monitor, state) in self.health.clone() {
             let state = if state == State::Unknown { State::Up } else { state };
             self.health.insert(monitor.clone(), state);
