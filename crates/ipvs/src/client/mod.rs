@@ -125,13 +125,13 @@ impl<T: Transport> Client<T> {
     /// Carries out the operations in order, many to a datagram. Each has its own result: one that
     /// fails does not stop those after it.
     pub fn execute(&mut self, operations: &[Operation]) -> Vec<Result<(), Error>> {
-        let messages: Vec<Message> = operations.iter().map(Message::from).collect();
-        let commands: Vec<Command> = messages.iter().map(Message::command).collect();
-        let results = self.link.execute(self.family, messages);
-        let failed = |((operation, command), result): ((&Operation, _), Result<(), Failure>)| {
-            result.map_err(|failure| error(command, operation.to_string(), failure))
+        let results = self.link.execute(self.family, operations, Message::from);
+        let failed = |(operation, result): (&Operation, Result<(), Failure>)| {
+            result.map_err(|failure| {
+                error(Message::from(operation).command(), operation.to_string(), failure)
+            })
         };
-        operations.iter().zip(commands).zip(results).map(failed).collect()
+        operations.iter().zip(results).map(failed).collect()
     }
 
     /// Asks for one message.

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN,
+};
 
 use super::*;
 use crate::model::{Destination, DestinationKey, Forward, Weight};
@@ -198,13 +200,10 @@ fn a_kernel_without_ipvs_is_told_apart_from_missing_privileges() {
 #[test]
 fn answers_find_their_requests() {
     let (mut client, _) = client(|requests| {
-        // The last comes first, and in between an answer to something long given up.
-        let [first, second, third] = requests else { panic!("{requests:?}") };
-        vec![
-            Ok(ack(third.sequence, 17)),
-            Ok(ack(1, ENOENT)),
-            Ok([ack(second.sequence, 0), ack(first.sequence, ESRCH)].concat()),
-        ]
+        // The second was carried out, which the kernel does not say. In between comes an answer
+        // to something long given up.
+        let [first, _, third] = requests else { panic!("{requests:?}") };
+        vec![Ok(ack(first.sequence, ESRCH)), Ok([ack(1, ENOENT), ack(third.sequence, 17)].concat())]
     });
     let results = client.execute(&adds(3));
     let text = |result: &Result<(), Error>| result.as_ref().map_err(ToString::to_string).cloned();
@@ -222,13 +221,17 @@ fn answers_find_their_requests() {
 }
 
 #[test]
-fn requests_are_sent_in_windows_of_64() {
-    let (mut client, sent) =
-        client(|requests| requests.iter().map(|r| Ok(ack(r.sequence, 0))).collect());
+fn requests_are_sent_in_windows_of_64_whose_last_is_acknowledged() {
+    let (mut client, sent) = client(|requests| {
+        let asked = requests.iter().filter(|r| r.flags & NLM_F_ACK != 0);
+        asked.map(|r| Ok(ack(r.sequence, 0))).collect()
+    });
     let operations = adds(150);
     assert_eq!(client.execute(&operations), vec![Ok(()); 150]);
     let sent = sent.lock().unwrap();
     assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [64, 64, 22]);
+    let asked = sent.iter().flatten().enumerate().filter(|(_, r)| r.flags & NLM_F_ACK != 0);
+    assert_eq!(asked.map(|(index, _)| index).collect::<Vec<_>>(), [63, 127, 149]);
     let payloads: Vec<_> = sent.iter().flatten().map(|r| r.payload.clone()).collect();
     let expected: Vec<_> = operations.iter().map(|o| Message::from(o).encode()).collect();
     assert_eq!(payloads, expected);
@@ -259,13 +262,16 @@ fn the_kernels_words_are_carried() {
 }
 
 #[test]
-fn lost_answers_leave_only_their_own_operations_in_doubt() {
+fn lost_answers_leave_operations_without_one_in_doubt() {
     let (mut client, _) = client(|requests| {
-        let ok = |index: usize| Ok(ack(requests[index].sequence, 0));
-        // Answers 1 and 2 did not fit.
-        vec![ok(0), Err(Errno::ENOBUFS), ok(3)]
+        let refused = Ok(ack(requests[0].sequence, ESRCH));
+        // Whether 1 and 2 were refused nobody knows.
+        vec![Err(Errno::ENOBUFS), refused, Ok(ack(requests[3].sequence, 0))]
     });
-    let results = client.execute(&adds(4));
+    let mut results = client.execute(&adds(4));
+    let refused = std::mem::replace(&mut results[0], Ok(())).unwrap_err();
+    assert_eq!(refused.errno(), Some(ESRCH));
+    assert!(!refused.is_outcome_unknown());
     let lost = |host| {
         Err(Error::AnswerLost {
             request: format!("NEW_DEST tcp 192.0.2.10:80 -> 198.51.100.{host}:80"),

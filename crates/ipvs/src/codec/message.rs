@@ -7,7 +7,7 @@ use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 
 use super::attributes::{CommandAttribute, InfoAttribute};
 use super::error::DecodeError;
-use super::value::read_all;
+use super::value::{length_of, read_all, write_all};
 
 /// Commands (`IPVS_CMD_*`). A reply carries the `New` or `Set` command that belongs to its `Get`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,14 +169,14 @@ impl GenlFamily for Message {
 impl Emitable for Message {
     fn buffer_len(&self) -> usize {
         match self {
-            Self::Command(_, attributes) => attributes.as_slice().buffer_len(),
-            Self::Info(attributes) => attributes.as_slice().buffer_len(),
+            Self::Command(_, attributes) => length_of(attributes),
+            Self::Info(attributes) => length_of(attributes),
         }
     }
     fn emit(&self, buffer: &mut [u8]) {
         match self {
-            Self::Command(_, attributes) => attributes.as_slice().emit(buffer),
-            Self::Info(attributes) => attributes.as_slice().emit(buffer),
+            Self::Command(_, attributes) => write_all(attributes, buffer),
+            Self::Info(attributes) => write_all(attributes, buffer),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The kinds of values that attributes carry.
 
-use netlink_packet_core::{Emitable, NLA_F_NESTED, Nla, NlaBuffer, NlasIterator};
+use netlink_packet_core::{
+    NLA_ALIGNTO, NLA_F_NESTED, NLA_HEADER_SIZE, Nla, NlaBuffer, NlasIterator,
+};
 
 use super::error::{DecodeError, Place};
 
@@ -139,6 +141,37 @@ pub(super) fn read_all<A: Attribute>(bytes: &[u8]) -> Result<Vec<A>, DecodeError
         .collect()
 }
 
+/// Number of bytes that attributes take, with their headers and padding.
+///
+/// This and [`write_all`] stand in for the `Emitable` of slices, which asks every attribute for
+/// its length six times, and that once more for every level of nesting.
+pub(super) fn length_of<A: Nla>(attributes: &[A]) -> usize {
+    attributes.iter().map(|nla| padded(nla.value_len())).sum()
+}
+
+/// Writes attributes one after the other.
+pub(super) fn write_all<A: Nla>(attributes: &[A], buffer: &mut [u8]) {
+    let mut rest = buffer;
+    for nla in attributes {
+        let length = nla.value_len();
+        let (own, others) = rest.split_at_mut(padded(length));
+        let (header, value) = own.split_at_mut(NLA_HEADER_SIZE);
+        let (value, padding) = value.split_at_mut(length);
+        // `struct nlattr`. No attribute of this family comes near the 64 KiB that it can tell.
+        let total = u16::try_from(NLA_HEADER_SIZE + length).unwrap_or(u16::MAX);
+        header[..2].copy_from_slice(&total.to_ne_bytes());
+        header[2..].copy_from_slice(&nla.kind().to_ne_bytes());
+        nla.emit_value(value);
+        padding.fill(0);
+        rest = others;
+    }
+}
+
+/// Number of bytes of an attribute whose value has `length` bytes.
+fn padded(length: usize) -> usize {
+    NLA_HEADER_SIZE + length.next_multiple_of(NLA_ALIGNTO)
+}
+
 /// Attributes inside an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nest<A> {
@@ -154,10 +187,10 @@ impl<A: Attribute> Value for Nest<A> {
         Ok(Self { flagged: nla.nested_flag(), attributes: read_all(nla.value())? })
     }
     fn length(&self) -> usize {
-        self.attributes.as_slice().buffer_len()
+        length_of(&self.attributes)
     }
     fn write(&self, buffer: &mut [u8]) {
-        self.attributes.as_slice().emit(buffer);
+        write_all(&self.attributes, buffer);
     }
     fn flags(&self) -> u16 {
         if self.flagged { NLA_F_NESTED } else { 0 }

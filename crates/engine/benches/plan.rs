@@ -1,0 +1,104 @@
+//! `make bench-plan`: planning alone, in memory. It grows linearly: as many destinations in a
+//! second with 100,000 of them as with 10,000.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use config::Config;
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use engine::{Cause, Engine, HealthBook, Ownership, Snapshot, Standing, Wanted, plan};
+use ipvs::{DestinationEntry, ServiceEntry, Stats, Table, TableService};
+
+/// Numbers of destinations.
+const SIZES: [u32; 2] = [10_000, 100_000];
+
+/// Destinations of each service.
+const PER_SERVICE: u32 = 100;
+
+fn main() {
+    divan::main();
+}
+
+/// Into an empty table.
+#[divan::bench(args = SIZES)]
+fn cold(bencher: Bencher<'_, '_>, size: u32) {
+    let steps = (size + size / PER_SERVICE) as usize;
+    bench(bencher, size, &Standing::default(), &wanted(&definitions(size, 1)), steps);
+}
+
+/// Against a table that is as it should be.
+#[divan::bench(args = SIZES)]
+fn nothing_changed(bencher: Bencher<'_, '_>, size: u32) {
+    let wanted = wanted(&definitions(size, 1));
+    bench(bencher, size, &standing(&wanted), &wanted, 0);
+}
+
+/// Against a table in which every weight is another.
+#[divan::bench(args = SIZES)]
+fn all_changed(bencher: Bencher<'_, '_>, size: u32) {
+    let standing = standing(&wanted(&definitions(size, 1)));
+    bench(bencher, size, &standing, &wanted(&definitions(size, 2)), size as usize);
+}
+
+/// Measures [`plan`], after a look whether it gives so many steps.
+fn bench(bencher: Bencher<'_, '_>, size: u32, standing: &Standing, wanted: &Wanted, steps: usize) {
+    let owned = BTreeSet::new();
+    let ownership = Ownership { owned: &owned, remove_unmanaged: false };
+    let run = || plan(standing, wanted, ownership, Cause::Definitions);
+    assert_eq!(run().len(), steps);
+    bencher.counter(ItemsCount::new(size)).bench_local(run);
+}
+
+/// Definitions with `size` real servers of one weight, without checks.
+fn definitions(size: u32, weight: u32) -> Config {
+    let mut toml = String::new();
+    for service in 0..size / PER_SERVICE {
+        let address = numbered(Ipv4Addr::new(10, 1, 0, 1), service);
+        writeln!(toml, "[virtual_server.s{service}]\naddress = \"{address}:80\"\nreal_servers = [")
+            .expect("a string takes all");
+        for server in 0..PER_SERVICE {
+            let address = numbered(Ipv4Addr::new(10, 64, 0, 1), service * PER_SERVICE + server);
+            writeln!(toml, "  {{ address = \"{address}:80\", weight = {weight} }},")
+                .expect("a string takes all");
+        }
+        toml.push_str("]\n");
+    }
+    match config::parse(Path::new("plan.toml"), toml) {
+        Ok(config) => config,
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
+fn numbered(first: Ipv4Addr, number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(first.to_bits() + number)
+}
+
+/// The table that the definitions ask for.
+fn wanted(config: &Config) -> Wanted {
+    let Config { virtual_servers, ipvs, .. } = config;
+    let (none, nobody) = (BTreeSet::new(), BTreeSet::new());
+    let empty = Snapshot::default();
+    Engine::preview(virtual_servers, ipvs, &none, &HealthBook::new(), &nobody, &empty).0
+}
+
+/// A kernel's table that is as wanted.
+fn standing(wanted: &Wanted) -> Standing {
+    let services = wanted.services.values().map(|service| TableService {
+        entry: ServiceEntry { service: service.service.clone(), stats: Stats::default() },
+        destinations: service
+            .servers
+            .values()
+            .map(|server| DestinationEntry {
+                destination: server.destination,
+                active_connections: 0,
+                inactive_connections: 0,
+                persistent_connections: 0,
+                stats: Stats::default(),
+            })
+            .collect(),
+    });
+    Standing::from(&Snapshot::from(Table { services: services.collect() }))
+}

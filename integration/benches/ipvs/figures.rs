@@ -1,0 +1,57 @@
+//! Times, ratios and bars.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Times of the same thing.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Times(Vec<Duration>);
+
+impl Times {
+    pub(crate) fn add(&mut self, time: Duration) {
+        self.0.push(time);
+        self.0.sort();
+    }
+
+    pub(crate) fn median(&self) -> Duration {
+        self.0.get(self.0.len() / 2).copied().unwrap_or_default()
+    }
+
+    fn least(&self) -> Duration {
+        self.0.first().copied().unwrap_or_default()
+    }
+}
+
+/// `12.3 ms  (12.1)`.
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>9.2} ms ({:>9.2})", milliseconds(self.median()), milliseconds(self.least()))
+    }
+}
+
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// How often `one` goes into `other`.
+pub(crate) fn ratio(one: Duration, other: Duration) -> f64 {
+    one.as_secs_f64() / other.as_secs_f64()
+}
+
+/// The bars, with what was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Bars(Vec<String>);
+
+impl Bars {
+    /// Notes that `figure` should be at most `bar`.
+    pub(crate) fn add(&mut self, what: &str, figure: f64, bar: f64, unit: &str) {
+        let verdict = if figure <= bar { "reached" } else { "NOT REACHED" };
+        self.0.push(format!("  {what:<66} {figure:>7.3}{unit:<4} bar {bar:>6}{unit:<4} {verdict}"));
+    }
+}
+
+impl fmt::Display for Bars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bars\n{}", self.0.join("\n"))
+    }
+}
