@@ -273,7 +273,7 @@ fn trouble_at_the_start_is_one_clear_sentence() {
             cluster.lb1.output(&format!("{} run --config {}", lvsd.display(), file.display()))?;
         ensure!(second.status.code() == Some(1), "{second:?}");
         let words = text(&second.stderr);
-        ensure!(words.contains("another lvsd listens there"), "{words}");
+        ensure!(words.contains("another lvsd runs in this network namespace"), "{words}");
 
         let socket = std::env::temp_dir().join(format!("lvsd-{}.sock", std::process::id()));
         let unprivileged = cluster.lb1.output(&format!(

@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[non_exhaustive]
 pub enum Error {
     /// Nobody listens on the socket.
-    #[error("no lvsd listens on {}: {source} (is it running? `--socket` names another socket)", path.display())]
+    #[error("no lvsd listens on {}: start it, or name its socket with --socket", path.display())]
     NotRunning {
         /// The socket.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum Error {
     #[error("lvsd: {0}")]
     Refused(String),
     /// The exchange failed.
-    #[error("asking lvsd on {} for {what}: {source}", path.display())]
+    #[error("asking lvsd on {} for {what}", path.display())]
     Exchange {
         /// The socket.
         path: PathBuf,

@@ -203,6 +203,33 @@ pub struct Planning {
     pub health: Vec<CheckHealth>,
     /// VRRP instances that are master.
     pub masters: Vec<String>,
+    /// What the operator asks of servers.
+    pub wishes: Vec<PlannedWish>,
+}
+
+/// What the operator asks of one server of one virtual server, as far as it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedWish {
+    /// Name of the virtual server.
+    pub virtual_server: String,
+    /// Address and port of the server.
+    pub address: String,
+    /// What it means for the table now.
+    pub action: PlannedAction,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// What a wish means for the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlannedAction {
+    /// Not in the table.
+    Out,
+    /// In the table with weight 0.
+    Drain,
+    /// In the table with this weight.
+    Weight(u32),
 }
 
 /// What one monitor last found.

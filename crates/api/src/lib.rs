@@ -9,9 +9,9 @@ mod document;
 pub use client::{Client, Error};
 pub use document::{
     CheckExplanation, CheckHealth, CheckResult, CheckState, Counter, DaemonStatus, Explanation,
-    FailingOperation, OverrideAction, OverrideAnswer, OverrideRequest, Planning, Problem,
-    RealServerStatus, ReloadStatus, ServerExplanation, Since, Status, UnmanagedDestination,
-    UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
+    FailingOperation, OverrideAction, OverrideAnswer, OverrideRequest, PlannedAction, PlannedWish,
+    Planning, Problem, RealServerStatus, ReloadStatus, ServerExplanation, Since, Status,
+    UnmanagedDestination, UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
 };
 
 /// Where lvsd listens unless told otherwise.

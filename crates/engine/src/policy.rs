@@ -23,8 +23,8 @@ pub(crate) const SLOW_START_STEPS: u32 = 10;
 
 /// What a decision needs to know of the past.
 pub(crate) trait Memory {
-    /// Whether the server is in the table, or was meant to be.
-    fn stays_in(&self, virtual_server: &VirtualServer, server: &DestinationKey) -> bool;
+    /// Where the server is, or was meant to be.
+    fn place(&self, virtual_server: &VirtualServer, server: &DestinationKey) -> Placement;
 
     /// Whether the quorum was there; `None` when that has not been decided yet.
     fn had_quorum(&self, name: &str) -> Option<bool>;
@@ -43,7 +43,7 @@ pub(crate) trait Memory {
 
 /// What the operator asks for one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub enum Wish {
     /// Out, for this reason.
     Out(String),
     /// In with weight 0 while it has connections, for this reason.
@@ -79,7 +79,7 @@ struct Judged<'a> {
     why: String,
     /// When its failing check failed; orders those that fail.
     since: Option<Instant>,
-    stays_in: bool,
+    was: Placement,
     wish: Option<Wish>,
 }
 
@@ -90,12 +90,16 @@ impl Judged<'_> {
     }
 
     fn is_healthy(&self) -> bool {
-        let up = self.state == State::Up || (self.state == State::Unknown && self.stays_in);
+        let up = match self.state {
+            State::Up => true,
+            State::Unknown => self.was == Placement::In,
+            State::Down => false,
+        };
         self.takes_part() && up
     }
 
     fn is_waiting(&self) -> bool {
-        self.takes_part() && self.state == State::Unknown && !self.stays_in
+        self.takes_part() && self.state == State::Unknown && self.was != Placement::In
     }
 
     fn is_failing(&self) -> bool {
@@ -142,18 +146,19 @@ pub(crate) fn decide(
         .zip(kept)
         .map(|(one, kept)| place(virtual_server, one, kept, sorry.then_some(&condition), memory))
         .collect();
-    servers.extend(virtual_server.sorry_servers.iter().map(|&destination| WantedServer {
-        destination,
-        sorry: true,
-        verdict: Verdict {
-            placement: if sorry { Placement::In } else { Placement::Out },
-            state: State::Up,
-            why: if sorry {
-                lost_words(virtual_server, &condition)
-            } else {
-                "the real servers suffice".to_owned()
-            },
-        },
+    servers.extend(virtual_server.sorry_servers.iter().map(|&destination| {
+        // Until the first checks have decided, what serves goes on.
+        let undecided = condition.quorum.is_none()
+            && memory.place(virtual_server, &destination.key) != Placement::Out;
+        let (placement, why) = if sorry {
+            (Placement::In, lost_words(virtual_server, &condition))
+        } else if undecided {
+            (Placement::In, "in the table already; real servers are not checked yet".to_owned())
+        } else {
+            (Placement::Out, "the real servers suffice".to_owned())
+        };
+        let verdict = Verdict { placement, state: State::Up, why };
+        WantedServer { destination, sorry: true, verdict }
     }));
     Decision { servers, condition }
 }
@@ -170,16 +175,10 @@ fn judge<'a>(
     health: &HealthBook,
     memory: &impl Memory,
 ) -> Judged<'a> {
-    let stays_in = memory.stays_in(virtual_server, &server.destination.key);
+    let was = memory.place(virtual_server, &server.destination.key);
     let wish = memory.wish(virtual_server, &server.destination.key);
-    let judged = |state, why: String, since| Judged {
-        server,
-        state,
-        why,
-        since,
-        stays_in,
-        wish: wish.clone(),
-    };
+    let judged =
+        |state, why: String, since| Judged { server, state, why, since, was, wish: wish.clone() };
     let mut unknown = 0;
     let mut passing = "";
     for check in &server.checks {
@@ -195,7 +194,7 @@ fn judge<'a>(
         (0, _) => judged(State::Up, "no checks".to_owned(), None),
         (1, 0) => judged(State::Up, passing.to_owned(), None),
         (count, 0) => judged(State::Up, format!("all {count} checks pass"), None),
-        _ if stays_in => {
+        _ if was == Placement::In => {
             judged(State::Unknown, "in the table already, not checked yet".to_owned(), None)
         }
         _ => judged(State::Unknown, "not checked yet".to_owned(), None),
@@ -238,7 +237,9 @@ fn kept_in_panic(
         let stays = match virtual_server.panic {
             Panic::Sorry => false,
             Panic::All => true,
-            Panic::KeepLast => rank >= most_out(virtual_server, count) && judged[at].stays_in,
+            Panic::KeepLast => {
+                rank >= most_out(virtual_server, count) && judged[at].was == Placement::In
+            }
         };
         if stays {
             kept[at] = Some(format!("kept in panic ({reason}): {}", judged[at].why));
@@ -285,7 +286,8 @@ fn place(
 ) -> WantedServer {
     let mut destination = judged.server.destination;
     destination.weight = judged.weight();
-    let inhibited = if judged.stays_in { Placement::Inhibited } else { Placement::Out };
+    let inhibited =
+        if judged.was == Placement::Out { Placement::Out } else { Placement::Inhibited };
     let healthy = judged.is_healthy();
     let (placement, why) = match judged.wish {
         Some(Wish::Out(why)) => (Placement::Out, why),

@@ -210,6 +210,39 @@ fn a_failed_server_can_stay_with_weight_zero() {
     );
 }
 
+/// A restart does not take weight 0 for health: the server waits for its first check as it is.
+#[test]
+fn a_failed_server_with_weight_zero_stays_so_over_a_restart() {
+    let mut web = virtual_server("web", WEB, vec![checked(A, 2), checked(B, 1)]);
+    web.on_failure = OnFailure::WeightZero;
+    let standing = table(&[(WEB, "wlc", &[destination(A, 0), destination(B, 1)])]);
+    let mut bench = Bench::new(vec![web], standing);
+    assert_eq!(bench.lines(), [""; 0]);
+    assert_eq!(bench.down(A), [""; 0]);
+    assert_eq!(
+        bench.up(A),
+        ["SET_DEST tcp 192.0.2.10:80 -> 198.51.100.1:80 dr 2: weight 0 -> 2: passed"]
+    );
+}
+
+/// A restart while the sorry server serves does not empty the service.
+#[test]
+fn a_standing_sorry_server_serves_until_the_first_checks_have_decided() {
+    let mut web = virtual_server("web", WEB, vec![checked(A, 1)]);
+    with_sorry(&mut web);
+    let standing = table(&[(WEB, "wlc", &[destination(SORRY, 1)])]);
+    let mut bench = Bench::new(vec![web], standing);
+    assert_eq!(bench.lines(), [""; 0]);
+    assert_eq!(bench.down(A), [""; 0]);
+    assert_eq!(
+        bench.up(A),
+        [
+            "NEW_DEST tcp 192.0.2.10:80 -> 198.51.100.1:80 dr 1: passed",
+            "DEL_DEST tcp 192.0.2.10:80 -> 198.51.100.99:80: the real servers suffice",
+        ]
+    );
+}
+
 /// Ten steps, one a second: 5 x step / 10, at least 1. Step 4 begins at 3 s, step 10 at 9 s.
 #[test]
 fn a_recovered_server_gets_its_weight_step_by_step() {

@@ -239,7 +239,7 @@ impl World {
                     let state = if self.random.chance(50) { State::Up } else { State::Down };
                     self.health.insert(monitor.clone(), state);
                     let health = Health { state, since: self.now, why: "chance".to_owned() };
-                    self.engine.handle(Input::Health(Box::new(monitor), health), self.now);
+                    self.engine.handle(Input::Health(vec![(monitor, health)]), self.now);
                 }
             }
         }
@@ -299,7 +299,7 @@ impl World {
             let state = if state == State::Unknown { State::Up } else { state };
             self.health.insert(monitor.clone(), state);
             let health = Health { state, since: self.now, why: "settled".to_owned() };
-            self.engine.handle(Input::Health(Box::new(monitor), health), self.now);
+            self.engine.handle(Input::Health(vec![(monitor, health)]), self.now);
             self.drain();
         }
         for _ in 0..10 {

@@ -5,20 +5,20 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints all errors of the file to standard error.
-pub(crate) fn run(file: &Path) -> ExitCode {
+pub(crate) fn run(file: &Path) -> anyhow::Result<ExitCode> {
     match config::load(file) {
         Ok(config) => {
-            println!(
-                "{}: valid; {} virtual servers, {} VRRP instances",
+            crate::print(&format!(
+                "{}: valid; virtual servers: {}, VRRP instances: {}\n",
                 file.display(),
                 config.virtual_servers.len(),
                 config.vrrp_instances.len()
-            );
-            ExitCode::SUCCESS
+            ))?;
+            Ok(ExitCode::SUCCESS)
         }
         Err(errors) => {
             eprintln!("{}", errors.render(std::io::stderr().is_terminal()));
-            ExitCode::FAILURE
+            Ok(ExitCode::FAILURE)
         }
     }
 }

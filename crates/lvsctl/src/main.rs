@@ -121,7 +121,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let socket = arguments.socket;
     match arguments.command {
-        Command::Check { file } => Ok(check::run(&file)),
+        Command::Check { file } => check::run(&file),
         Command::Plan { file, json } => plan::run(&socket, &file, json),
         Command::Status { json } => status::run(&socket, json),
         Command::Explain { name, json } => explain::run(&socket, &name, json),

@@ -1,14 +1,14 @@
 //! `lvsctl plan`: what applying a file would change in the kernel now.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
+use api::{PlannedAction, PlannedWish};
 use config::Config;
-use engine::{Engine, Health, HealthBook, Placement, Snapshot, Step, Wanted};
-use ipvs::{Destination, Operation, Service, ServiceKey};
+use engine::{Engine, Health, Knowledge, Placement, Snapshot, Step, Wanted, Wish};
+use ipvs::{Destination, DestinationKey, Operation, Service, Weight};
 
 use crate::columns::columns;
 
@@ -23,37 +23,56 @@ pub(crate) fn run(socket: &Path, file: &Path, json: bool) -> anyhow::Result<Exit
         timeouts: Some(client.timeouts()?),
         daemons: Some(client.daemons()?),
     };
-    let (owned, health, masters) = knowledge(socket)?;
+    let knowledge = knowledge(socket)?;
     let Config { virtual_servers, ipvs: settings, .. } = &config;
-    let (wanted, steps) =
-        Engine::preview(virtual_servers, settings, &owned, &health, &masters, &kernel);
+    let (wanted, steps) = Engine::preview(virtual_servers, settings, &knowledge, &kernel);
     crate::answer(json, &document(&steps, &wanted), |_| text(&steps, &wanted))?;
     Ok(if steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
 }
 
 /// What the running lvsd knows; nothing where none runs.
-fn knowledge(
-    socket: &Path,
-) -> anyhow::Result<(BTreeSet<ServiceKey>, HealthBook, BTreeSet<String>)> {
+fn knowledge(socket: &Path) -> anyhow::Result<Knowledge> {
     let client = match api::Client::connect(socket) {
         Ok(client) => client,
         Err(api::Error::NotRunning { .. }) => {
             eprintln!(
                 "no lvsd runs: real servers that are not in the table count as not checked yet"
             );
-            return Ok(Default::default());
+            return Ok(Knowledge::default());
         }
         Err(error) => return Err(error.into()),
     };
     let planning = crate::ask(client.planning())??;
-    let owned = planning.owned.iter().map(|key| key.parse()).collect::<Result<_, _>>();
     let since = Instant::now();
     let health = planning
         .health
         .into_iter()
         .map(|check| (check.monitor, Health { state: check.state.into(), since, why: check.why }));
-    let masters = planning.masters.into_iter().collect();
-    Ok((owned.context("lvsd's answer")?, health.collect(), masters))
+    let owned = planning.owned.iter().map(|key| Ok(key.parse()?));
+    let knowledge = Knowledge {
+        health: health.collect(),
+        owned: owned.collect::<anyhow::Result<_>>().context("lvsd's answer")?,
+        masters: planning.masters.into_iter().collect(),
+        wishes: planning
+            .wishes
+            .into_iter()
+            .map(wish)
+            .collect::<anyhow::Result<_>>()
+            .context("lvsd's answer")?,
+    };
+    Ok(knowledge)
+}
+
+fn wish(planned: PlannedWish) -> anyhow::Result<((String, DestinationKey), Wish)> {
+    let key = DestinationKey::new(planned.address.parse()?);
+    let wish = match planned.action {
+        PlannedAction::Out => Wish::Out(planned.why),
+        PlannedAction::Drain => Wish::Drain(planned.why),
+        PlannedAction::Weight(weight) => {
+            Wish::Weight(Weight::new(weight).context("a weight that is too large")?, planned.why)
+        }
+    };
+    Ok(((planned.virtual_server, key), wish))
 }
 
 /// One operation, for people.
@@ -131,7 +150,8 @@ fn document(steps: &[Step], wanted: &Wanted) -> serde_json::Value {
         let action = match line.sign {
             '+' => "add",
             '~' => "change",
-            _ => "remove",
+            '-' => "remove",
+            _ => "set",
         };
         serde_json::json!({
             "operation": step.operation.to_string(),

@@ -96,8 +96,8 @@ fn start(netlink: &mut Netlink, vips: &BTreeSet<IpAddr>) -> anyhow::Result<bool>
         }
         let label = vip.is_ipv4().then(|| read_state(netlink)).transpose()?.map(|s| s.free_label());
         match netlink.add_address(&on_loopback(vip, label.as_deref())) {
-            Ok(true) => println!("{vip}: added to lo"),
-            Ok(false) => println!("{vip}: on lo already"),
+            Ok(true) => crate::print(&format!("{vip}: added to lo\n"))?,
+            Ok(false) => crate::print(&format!("{vip}: on lo already\n"))?,
             Err(error) => {
                 eprintln!("lvsctl: {vip}: {error}");
                 right = false;
@@ -112,8 +112,8 @@ fn stop(netlink: &mut Netlink, vips: &BTreeSet<IpAddr>) -> anyhow::Result<bool> 
     let mut right = true;
     for &vip in vips {
         match netlink.delete_address(&on_loopback(vip, None)) {
-            Ok(true) => println!("{vip}: removed from lo"),
-            Ok(false) => println!("{vip}: not on lo"),
+            Ok(true) => crate::print(&format!("{vip}: removed from lo\n"))?,
+            Ok(false) => crate::print(&format!("{vip}: not on lo\n"))?,
             Err(error) => {
                 eprintln!("lvsctl: {vip}: {error}");
                 right = false;
@@ -159,7 +159,7 @@ fn status(netlink: &mut Netlink, asked: &BTreeSet<IpAddr>) -> anyhow::Result<boo
     let state = read_state(netlink)?;
     let vips = if asked.is_empty() { state.vips().collect() } else { asked.clone() };
     if vips.is_empty() {
-        println!("no VIP on lo: `lvsctl real-server start VIP` adds one");
+        crate::print("no VIP on lo: `lvsctl real-server start VIP` adds one\n")?;
     }
     let mut right = !vips.is_empty();
     let mut rows = Vec::new();
@@ -180,6 +180,6 @@ fn status(netlink: &mut Netlink, asked: &BTreeSet<IpAddr>) -> anyhow::Result<boo
         };
         rows.push(vec![format!("{} = {value}", setting.name()), verdict]);
     }
-    print!("{}", columns(0, &rows));
+    crate::print(&columns(0, &rows))?;
     Ok(right)
 }

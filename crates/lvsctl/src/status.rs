@@ -98,7 +98,16 @@ fn vrrp(instances: &[VrrpStatus]) -> String {
             instance.why.clone(),
         ]);
     }
-    columns(2, &rows)
+    let mut text = columns(2, &rows);
+    for instance in instances {
+        let telling = |name: &str| name.starts_with("dropped") || name == "two masters";
+        let counted = instance.counters.iter().filter(|c| c.value > 0 && telling(&c.name));
+        let words: Vec<String> = counted.map(|c| format!("{} {}", c.name, c.value)).collect();
+        if !words.is_empty() {
+            text.push_str(&format!("  {}: {}\n", instance.name, words.join(", ")));
+        }
+    }
+    text
 }
 
 fn virtual_server(server: &VirtualServerStatus) -> String {

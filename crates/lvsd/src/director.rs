@@ -13,10 +13,10 @@ use checkers::probe::{Program, run_program};
 use checkers::{Monitor, MonitorStatus, ProbeResult};
 use config::{Script, VirtualServer};
 use engine::{
-    Engine, Event, Health, HealthBook, Input, Output, Override, ServerName, Settings, Snapshot,
+    Engine, Event, Health, Input, Knowledge, Output, Override, ServerName, Settings, Snapshot,
     Step, View,
 };
-use ipvs::{Client, ServiceKey, Table};
+use ipvs::{Client, Table};
 use tokio::sync::oneshot;
 
 use crate::owned::OwnedFile;
@@ -32,7 +32,7 @@ pub(crate) enum Message {
     /// What does an operator see?
     View(oneshot::Sender<Sight>),
     /// What does planning need?
-    Planning(oneshot::Sender<(BTreeSet<ServiceKey>, HealthBook, BTreeSet<String>)>),
+    Planning(oneshot::Sender<Knowledge>),
     /// A VRRP instance is master now, or is not.
     Role(String, bool),
     /// The operator asks something of a server.
@@ -90,23 +90,38 @@ impl Parts {
             self.engine.handle_timeout(now);
             self.drain();
             let wait = self.engine.poll_timeout().saturating_duration_since(Instant::now());
-            match messages.recv_timeout(wait) {
-                Ok(Message::Stop(done)) => {
+            let mut next = match messages.recv_timeout(wait) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // What has come in meanwhile is decided about together: many servers may fail at once.
+            let mut changes = Vec::new();
+            while let Some(Message::Health(monitor, health)) = next {
+                changes.push((*monitor, health));
+                next = messages.try_recv().ok();
+            }
+            if !changes.is_empty() {
+                self.input(Input::Health(changes));
+            }
+            match next {
+                Some(Message::Stop(done)) => {
                     self.input(Input::Stop);
                     // Nobody waits for the answer only when lvsd is going down anyway.
                     let _ = done.send(());
                     return;
                 }
-                Ok(message) => self.message(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Some(message) => self.message(message),
+                None => {}
             }
         }
     }
 
     fn message(&mut self, message: Message) {
         match message {
-            Message::Health(monitor, health) => self.input(Input::Health(monitor, health)),
+            Message::Health(monitor, health) => {
+                self.input(Input::Health(vec![(*monitor, health)]));
+            }
             Message::Role(instance, master) => self.input(Input::Role { instance, master }),
             Message::Maintenance(servers) => self.input(Input::Maintenance(servers)),
             Message::Override(wish, answer) => {
@@ -130,7 +145,7 @@ impl Parts {
                 let _ = answer.send(self.sight());
             }
             Message::Planning(answer) => {
-                let _ = answer.send(self.engine.planning());
+                let _ = answer.send(self.engine.knowledge(Instant::now()));
             }
             Message::Stop(_) => unreachable!("the loop takes it"),
         }

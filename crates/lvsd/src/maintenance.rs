@@ -24,7 +24,7 @@ pub(crate) fn watch(
 ) -> watch::Sender<Option<PathBuf>> {
     let (sender, mut receiver) = watch::channel(directory);
     tokio::spawn(async move {
-        let mut last = BTreeSet::new();
+        let mut last = at_start(receiver.borrow().as_deref());
         let mut trouble = String::new();
         loop {
             let directory = receiver.borrow_and_update().clone();
@@ -49,6 +49,12 @@ pub(crate) fn watch(
         }
     });
     sender
+}
+
+/// What the directory holds when lvsd starts, so that the first plan knows of it.
+pub(crate) fn at_start(directory: Option<&Path>) -> BTreeSet<ServerName> {
+    // Trouble is told when the directory is watched.
+    directory.and_then(|directory| names(directory).ok()).unwrap_or_default().0
 }
 
 /// The servers that files are named after, and what else is there, in words.

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use api::{
     CheckHealth, Counter, DaemonStatus, Explanation, FailingOperation, OverrideAction,
-    OverrideAnswer, OverrideRequest, Planning, RealServerStatus, ReloadStatus, Status,
-    UnmanagedDestination, UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
+    OverrideAnswer, OverrideRequest, PlannedAction, PlannedWish, Planning, RealServerStatus,
+    ReloadStatus, Status, UnmanagedDestination, UnmanagedService, VirtualAddressStatus,
+    VirtualServerStatus, VrrpStatus,
 };
-use engine::{Action, Override, Placement, ServerName, ServerView, ServiceView};
-use ipvs::{TableService, Weight};
+use engine::{Action, Override, Placement, ServerName, ServerView, ServiceView, Wish};
+use ipvs::{DestinationKey, TableService, Weight};
 use tokio::sync::oneshot;
 use vrrp::shell::StatusReader;
 use vrrp::{InstanceStatus, State};
@@ -127,11 +128,13 @@ impl Reporter {
 
     /// `GET /v1/planning`.
     pub(crate) async fn planning(&self) -> anyhow::Result<Planning> {
-        let (owned, health, masters) = self.ask(Message::Planning).await?;
+        let knowledge = self.ask(Message::Planning).await?;
         Ok(Planning {
-            owned: owned.iter().map(ToString::to_string).collect(),
-            masters: masters.into_iter().collect(),
-            health: health
+            owned: knowledge.owned.iter().map(ToString::to_string).collect(),
+            masters: knowledge.masters.into_iter().collect(),
+            wishes: knowledge.wishes.into_iter().map(planned_wish).collect(),
+            health: knowledge
+                .health
                 .into_iter()
                 .map(|(monitor, health)| CheckHealth {
                     monitor,
@@ -141,6 +144,15 @@ impl Reporter {
                 .collect(),
         })
     }
+}
+
+fn planned_wish(((virtual_server, key), wish): ((String, DestinationKey), Wish)) -> PlannedWish {
+    let (action, why) = match wish {
+        Wish::Out(why) => (PlannedAction::Out, why),
+        Wish::Drain(why) => (PlannedAction::Drain, why),
+        Wish::Weight(weight, why) => (PlannedAction::Weight(weight.get()), why),
+    };
+    PlannedWish { virtual_server, address: key.to_string(), action, why }
 }
 
 fn virtual_server(service: ServiceView) -> VirtualServerStatus {

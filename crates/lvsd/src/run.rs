@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use checkers::Monitor;
-use config::Config;
+use config::{Config, Global};
 use engine::{Engine, Health, Kept};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,19 +20,20 @@ use crate::owned::OwnedFile;
 use crate::report::Reporter;
 use crate::socket::ControlSocket;
 use crate::wishes::WishesFile;
-use crate::{maintenance, server};
+use crate::{maintenance, server, socket};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let config = load(&arguments.config)?;
     let socket_path =
         arguments.socket.clone().unwrap_or_else(|| config.global.control_socket.clone());
+    let _only = socket::only_one()?;
     let (_socket, listener) = ControlSocket::bind(&socket_path)?;
     let client = match ipvs::Client::open() {
         Ok(client) => Some(client),
         // A director that only moves addresses needs no IPVS.
         Err(error) if config.virtual_servers.is_empty() => {
-            tracing::warn!("{error}; going on, because no virtual server is defined");
+            tracing::info!("{error}; not needed now: no virtual server is defined");
             None
         }
         Err(error) => return Err(error.into()),
@@ -68,6 +69,8 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 /// The running parts.
 struct Daemon {
     config_path: PathBuf,
+    /// As it was at the start.
+    global: Global,
     director: Director,
     director_thread: thread::JoinHandle<()>,
     maintenance: watch::Sender<Option<PathBuf>>,
@@ -81,6 +84,7 @@ impl Daemon {
         config: Config,
         client: Option<ipvs::Client>,
     ) -> anyhow::Result<Self> {
+        let global = config.global.clone();
         let (director, messages) = mpsc::channel();
         let health = director.clone();
         let checkers = checkers::runner::spawn(move |event| report_health(&health, event))
@@ -88,7 +92,8 @@ impl Daemon {
         let owned = OwnedFile::new(&config.global.state_dir);
         let wishes = WishesFile::new(&config.global.state_dir);
         let (overrides, leaving) = wishes.load();
-        let kept = Kept { owned: owned.load(), overrides, leaving };
+        let maintenance = maintenance::at_start(config.global.maintenance_dir.as_deref());
+        let kept = Kept { owned: owned.load(), overrides, leaving, maintenance };
         let engine = Engine::new(config.virtual_servers, config.ipvs, kept, Instant::now());
         let runtime = tokio::runtime::Handle::current();
         let parts = Parts { engine, client, checkers, owned, wishes, runtime };
@@ -114,6 +119,7 @@ impl Daemon {
         });
         Ok(Self {
             config_path: arguments.config.clone(),
+            global,
             director,
             director_thread,
             maintenance,
@@ -133,6 +139,16 @@ impl Daemon {
         let error = match loaded.map_err(anyhow::Error::from).and_then(|result| result) {
             Ok(config) => {
                 tracing::info!("reload: {} is valid", self.config_path.display());
+                let fixed = |global: &Global| {
+                    let Global { router_id, control_socket, state_dir, .. } = global.clone();
+                    (router_id, control_socket, state_dir)
+                };
+                if fixed(&config.global) != fixed(&self.global) {
+                    tracing::warn!(
+                        "reload: router_id, control_socket and state_dir take effect at the next \
+                         start"
+                    );
+                }
                 // The director is gone only when lvsd stops.
                 let _ = self.director.send(Message::Define(config.virtual_servers, config.ipvs));
                 self.vrrp.reload(config.vrrp_instances);
@@ -168,6 +184,9 @@ struct Signals {
     hangup: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    /// keepalived's signals for dumps; unhandled they would end the process.
+    user_1: tokio::signal::unix::Signal,
+    user_2: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -177,6 +196,8 @@ impl Signals {
             hangup: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            user_1: listen(SignalKind::user_defined1())?,
+            user_2: listen(SignalKind::user_defined2())?,
         })
     }
 
@@ -184,9 +205,18 @@ impl Signals {
     async fn serve(mut self, daemon: &Daemon) {
         loop {
             tokio::select! {
-                _ = self.hangup.recv() => daemon.reload().await,
+                _ = self.hangup.recv() => {
+                    // A file system that hangs must not hold up a stop.
+                    tokio::select! {
+                        () = daemon.reload() => {}
+                        _ = self.terminate.recv() => return,
+                        _ = self.interrupt.recv() => return,
+                    }
+                }
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
+                _ = self.user_1.recv() => tracing::info!("SIGUSR1: `lvsctl status` shows the state"),
+                _ = self.user_2.recv() => tracing::info!("SIGUSR2: `lvsctl status` shows the state"),
             }
         }
     }

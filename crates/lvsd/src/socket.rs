@@ -2,11 +2,25 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+
+/// Holds the name that says that lvsd runs in this network namespace. A second one would take the
+/// first one's addresses away and write into its table.
+pub(crate) fn only_one() -> anyhow::Result<UnixListener> {
+    let name = SocketAddr::from_abstract_name("lvsd").context("naming the lock")?;
+    match UnixListener::bind_addr(&name) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
+            "another lvsd runs in this network namespace; stop it first (its abstract socket \
+             `@lvsd` tells: `ss -xlp | grep @lvsd`)"
+        ),
+        bound => bound.context("taking the lock `@lvsd`"),
+    }
+}
 
 /// The control socket's file; removed when dropped.
 #[derive(Debug)]
@@ -23,6 +37,14 @@ impl ControlSocket {
                  `control_socket` in [global] to another path",
                 path.display()
             );
+        }
+        match fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => bail!(
+                "control socket {}: there is a file of this name that is no socket; it is left \
+                 alone",
+                path.display()
+            ),
+            _ => {}
         }
         let bind = || -> io::Result<UnixListener> {
             if let Some(directory) = path.parent() {

@@ -31,7 +31,12 @@ impl StateFile {
     pub(crate) fn load<T: Default>(&self, parse: impl FnOnce(&[u8]) -> anyhow::Result<T>) -> T {
         let error = match fs::read(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return T::default(),
-            Err(error) => anyhow::Error::new(error),
+            Err(error) => {
+                // It may be readable the next time.
+                let (path, loss) = (self.path.display(), self.loss);
+                tracing::warn!("state file {path}: {error}; lvsd goes on; {loss}");
+                return T::default();
+            }
             Ok(bytes) => match parse(&bytes) {
                 Ok(found) => return found,
                 Err(error) => error,

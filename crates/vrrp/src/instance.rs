@@ -110,6 +110,8 @@ pub struct Instance {
     /// When a worse master was first heard, for `preempt_delay`.
     worse_master_since: Option<Instant>,
     rival: Option<Ipv4Addr>,
+    /// When a worse master was last answered.
+    answered: Option<Instant>,
     /// Causes of drops that were reported since the last transition.
     reported: Vec<DropCause>,
     timers: TimerTable,
@@ -131,6 +133,7 @@ impl Instance {
             master: None,
             worse_master_since: None,
             rival: None,
+            answered: None,
             reported: Vec::new(),
             timers: TimerTable::default(),
             counters: Counters::default(),
@@ -239,7 +242,12 @@ impl Instance {
             priority: self.spec.priority.get(),
             state: self.state,
             since: self.since,
-            reason: self.reason.clone(),
+            reason: match (self.state, self.master) {
+                (State::Backup, Some(Master { address, priority })) => {
+                    format!("{address} is master with priority {priority}")
+                }
+                _ => self.reason.clone(),
+            },
             master: self.master,
             addresses: self.spec.addresses.clone(),
             counters: named,
@@ -451,9 +459,14 @@ impl Instance {
             self.master_interval = advert.interval;
             self.become_backup(format!("{sender} is master: {why}"), now);
         } else {
-            // Tell the other at once, so that two masters are one again soon.
-            self.send_advert(mine);
-            self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
+            // Tell the other at once, so that two masters are one again soon; but a flood of
+            // adverts is not answered with a flood.
+            let interval = self.spec.advert_interval.duration();
+            if self.answered.is_none_or(|at| now >= at + interval / 10) {
+                self.answered = Some(now);
+                self.send_advert(mine);
+                self.timers.set(Timer::Advert, now + interval);
+            }
             if self.rival.replace(sender).is_none() {
                 self.counters.rivals += 1;
                 self.announce();

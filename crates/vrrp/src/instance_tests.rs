@@ -350,6 +350,9 @@ fn a_master_answers_a_worse_one_at_once_and_announces_again() {
                 format!("vrrp VI_1: {from} claims to be master too, with priority {priority}"),
             ]
         );
+        // A flood is not answered with a flood.
+        assert_eq!(bench.advert(from, priority), [""; 0]);
+        bench.pass(100);
         // The episode is reported once, and its end.
         assert_eq!(bench.advert(from, priority), ["advert 100 to 224.0.0.18"]);
         let words = bench.pass(3000);

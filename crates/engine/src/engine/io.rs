@@ -20,8 +20,9 @@ pub enum Input {
     Table(Result<Snapshot, String>),
     /// What became of each step of [`Output::Apply`], in order.
     Applied(Vec<(Step, Result<(), String>)>),
-    /// A monitor changed its state.
-    Health(Box<Monitor>, Health),
+    /// Monitors changed their states; those that did at about the same time together, because
+    /// each input makes a plan of the whole table.
+    Health(Vec<(Monitor, Health)>),
     /// A VRRP instance is master now, or is not.
     Role {
         /// Name of the instance.
@@ -115,4 +116,6 @@ pub struct Kept {
     pub overrides: Vec<Override>,
     /// As [`Output::SaveWishes`] gave it.
     pub leaving: Vec<Leaving>,
+    /// What the maintenance directory holds already.
+    pub maintenance: BTreeSet<ServerName>,
 }

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use checkers::State;
-use config::VirtualServer;
-use ipvs::DestinationKey;
+use config::{OnFailure, VirtualServer};
+use ipvs::{DestinationKey, Weight};
 
-use super::{Engine, Placed};
+use super::{Engine, Placed, Wishes};
 use crate::operator::Action;
 use crate::policy::{Memory, SLOW_START_STEPS, Wish};
 use crate::standing::Standing;
@@ -48,11 +48,17 @@ impl Past<'_> {
 }
 
 impl Memory for Past<'_> {
-    fn stays_in(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> bool {
+    fn place(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Placement {
         match (self.placed(virtual_server, key), &self.engine.standing) {
-            (Some(placed), _) => placed.placement != Placement::Out,
-            (None, Some(standing)) => TableAlone(standing).stays_in(virtual_server, key),
-            (None, None) => false,
+            // It drained, which says nothing about its health.
+            (Some(placed), _)
+                if placed.placement == Placement::Inhibited && placed.state != State::Down =>
+            {
+                Placement::In
+            }
+            (Some(placed), _) => placed.placement,
+            (None, Some(standing)) => place_in_table(standing, virtual_server, key),
+            (None, None) => Placement::Out,
         }
     }
 
@@ -89,20 +95,43 @@ impl Memory for Past<'_> {
     }
 }
 
-/// The kernel's table as the only memory.
-pub(super) struct TableAlone<'a>(pub(super) &'a Standing);
+/// Where the kernel's table has a server. Weight 0 means that its checks had failed, where that is
+/// what failure does; anywhere else it is nobody's wish.
+fn place_in_table(
+    standing: &Standing,
+    virtual_server: &VirtualServer,
+    key: &DestinationKey,
+) -> Placement {
+    let mut found = virtual_server.keys.iter().filter_map(|one| standing.destination(one, key));
+    match found.next() {
+        None => Placement::Out,
+        Some(found)
+            if found.destination.weight == Weight::ZERO
+                && virtual_server.on_failure == OnFailure::WeightZero =>
+        {
+            Placement::Inhibited
+        }
+        Some(_) => Placement::In,
+    }
+}
+
+/// The kernel's table as memory, with the wishes that a running lvsd knows.
+pub(super) struct TableAlone<'a> {
+    pub(super) standing: &'a Standing,
+    pub(super) wishes: &'a Wishes,
+}
 
 impl Memory for TableAlone<'_> {
-    fn stays_in(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> bool {
-        virtual_server.keys.iter().any(|service| self.0.has(service, key))
+    fn place(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Placement {
+        place_in_table(self.standing, virtual_server, key)
     }
 
     fn had_quorum(&self, _name: &str) -> Option<bool> {
         None
     }
 
-    fn wish(&self, _: &VirtualServer, _: &DestinationKey) -> Option<Wish> {
-        None
+    fn wish(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<Wish> {
+        self.wishes.get(&(virtual_server.name.clone(), *key)).cloned()
     }
 
     fn slow_start_step(&self, _: &VirtualServer, _: &DestinationKey) -> Option<u32> {

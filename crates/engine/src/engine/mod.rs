@@ -19,7 +19,7 @@ use self::memory::{Past, TableAlone, ramp_start, ramp_step};
 use crate::drain::{Draining, Leaving};
 use crate::operator::{Overrides, ServerName};
 use crate::plan::{Cause, Ownership, Reason, Step, plan};
-use crate::policy::{Condition, Memory, SLOW_START_STEPS, monitor};
+use crate::policy::{Condition, Memory, SLOW_START_STEPS, Wish, monitor};
 use crate::standing::{Snapshot, Standing};
 use crate::wanted::{HealthBook, Placement, Verdict, Wanted, WantedServer};
 
@@ -27,6 +27,22 @@ pub use self::io::{Event, Input, Kept, Output};
 
 /// First pause after a failed operation or a failed read; it doubles up to the resync interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// What is asked of servers, by virtual server and address.
+pub type Wishes = BTreeMap<(String, DestinationKey), Wish>;
+
+/// What a running engine knows besides the kernel's table.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    /// Services that lvsd may remove.
+    pub owned: BTreeSet<ServiceKey>,
+    /// What the monitors found.
+    pub health: HealthBook,
+    /// VRRP instances that are master.
+    pub masters: BTreeSet<String>,
+    /// What the operator asks.
+    pub wishes: Wishes,
+}
 
 /// The `[ipvs]` section.
 pub type Settings = config::Ipvs;
@@ -99,7 +115,7 @@ impl Engine {
             health: HealthBook::new(),
             placed: BTreeMap::new(),
             overrides: Overrides::new(kept.overrides),
-            maintenance: BTreeSet::new(),
+            maintenance: kept.maintenance,
             draining: BTreeMap::new(),
             leaving: kept
                 .leaving
@@ -129,8 +145,8 @@ impl Engine {
                 self.retry_later(now);
             }
             Input::Applied(results) => self.applied(results, now),
-            Input::Health(monitor, health) => {
-                self.health.insert(*monitor, health);
+            Input::Health(changes) => {
+                self.health.extend(changes);
                 self.dirty = Some(Cause::Health);
             }
             Input::Role { instance, master } => {
@@ -203,31 +219,46 @@ impl Engine {
         self.outputs.pop_front()
     }
 
-    /// What would be done for `virtual_servers` if they were defined now. Changes nothing.
-    ///
-    /// `masters` are the VRRP instances that are master.
+    /// What would be done for `virtual_servers` if they were defined now, given the kernel's state
+    /// and what a running engine knows. Changes nothing.
     pub fn preview(
         virtual_servers: &[VirtualServer],
         settings: &Settings,
-        owned: &BTreeSet<ServiceKey>,
-        health: &HealthBook,
-        masters: &BTreeSet<String>,
+        knowledge: &Knowledge,
         snapshot: &Snapshot,
     ) -> (Wanted, Vec<Step>) {
         let standing = Standing::from(snapshot);
-        let is_master = |instance: &str| masters.contains(instance);
-        let past = TableAlone(&standing);
+        let is_master = |instance: &str| knowledge.masters.contains(instance);
+        let past = TableAlone { standing: &standing, wishes: &knowledge.wishes };
+        let health = &knowledge.health;
         let wanted = Wanted::derive(virtual_servers, settings, is_master, health, &past);
-        let ownership = Ownership { owned, remove_unmanaged: settings.unmanaged == Policy::Remove };
+        let ownership = Ownership {
+            owned: &knowledge.owned,
+            remove_unmanaged: settings.unmanaged == Policy::Remove,
+        };
         let steps = plan(&standing, &wanted, ownership, Cause::Definitions);
         (wanted, steps)
     }
 
-    /// What [`Engine::preview`] needs to know of this engine.
-    pub fn planning(&self) -> (BTreeSet<ServiceKey>, HealthBook, BTreeSet<String>) {
+    /// What [`Engine::preview`] needs to know of this engine at `now`.
+    pub fn knowledge(&self, now: Instant) -> Knowledge {
         let masters = self.roles.iter().filter(|(_, master)| **master);
-        let masters = masters.map(|(name, _)| name.clone()).collect();
-        (self.owned.clone(), self.health.clone(), masters)
+        let past = Past { engine: self, now };
+        let mut wishes = Wishes::new();
+        for virtual_server in &self.virtual_servers {
+            for server in &virtual_server.real_servers {
+                let key = server.destination.key;
+                if let Some(wish) = past.wish(virtual_server, &key) {
+                    wishes.insert((virtual_server.name.clone(), key), wish);
+                }
+            }
+        }
+        Knowledge {
+            owned: self.owned.clone(),
+            health: self.health.clone(),
+            masters: masters.map(|(name, _)| name.clone()).collect(),
+            wishes,
+        }
     }
 
     /// Whether any virtual server is defined.
@@ -464,8 +495,8 @@ impl Engine {
         let past = Past { engine: self, now: self.next_read };
         for virtual_server in &self.virtual_servers {
             for server in &virtual_server.real_servers {
-                let standing = past.stays_in(virtual_server, &server.destination.key);
-                let start = if standing { Start::Up } else { Start::Unknown };
+                let place = past.place(virtual_server, &server.destination.key);
+                let start = if place == Placement::In { Start::Up } else { Start::Unknown };
                 for check in &server.checks {
                     let known = monitors.entry(monitor(server, check)).or_insert(start);
                     if start == Start::Up {

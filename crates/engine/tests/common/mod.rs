@@ -191,7 +191,7 @@ impl Bench {
 
     pub(crate) fn health(&mut self, address: &str, state: State, why: &str) {
         let health = Health { state, since: self.now, why: why.to_owned() };
-        self.input(Input::Health(Box::new(monitor(address)), health));
+        self.input(Input::Health(vec![(monitor(address), health)]));
     }
 
     pub(crate) fn define(&mut self, virtual_servers: Vec<VirtualServer>) {

@@ -28,9 +28,12 @@ impl Interfaces {
         self.addresses.retain(|address| address.index != index);
     }
 
+    /// Keeps the order: a renewed address stays the first one.
     pub(super) fn set_address(&mut self, address: Address) {
-        self.remove_address(&address);
-        self.addresses.push(address);
+        match self.addresses.iter_mut().find(|known| is_same(known, &address)) {
+            Some(known) => *known = address,
+            None => self.addresses.push(address),
+        }
     }
 
     pub(super) fn remove_address(&mut self, gone: &Address) {
@@ -46,8 +49,12 @@ impl Interfaces {
 
     /// The interface's index and the source of the instance's adverts, or why there is none, in
     /// words. An interface that was made anew under the same name has another index, and needs
-    /// other sockets.
-    pub(super) fn readiness(&self, spec: &InstanceSpec) -> Result<(u32, Ipv4Addr), String> {
+    /// other sockets. `is_virtual` tells the virtual addresses of all instances.
+    pub(super) fn readiness(
+        &self,
+        spec: &InstanceSpec,
+        is_virtual: impl Fn(IpAddr) -> bool,
+    ) -> Result<(u32, Ipv4Addr), String> {
         let name = &spec.interface;
         let link = self.links.values().find(|link| link.name == *name);
         let link = link.ok_or_else(|| format!("there is no interface {name}"))?;
@@ -71,11 +78,15 @@ impl Interfaces {
                 .ok_or_else(|| format!("{name} has no address {source}, the source_address")),
             // A virtual address would change sides in the middle of a conversation.
             None => own
-                .find(|own| !spec.addresses.iter().any(|v| v.address == IpAddr::V4(*own)))
+                .find(|own| !is_virtual(IpAddr::V4(*own)))
                 .ok_or_else(|| format!("{name} has no IPv4 address of its own")),
         };
         Ok((link.index, source?))
     }
+}
+
+fn is_same(a: &Address, b: &Address) -> bool {
+    (a.index, a.address, a.prefix) == (b.index, b.address, b.prefix)
 }
 
 #[cfg(test)]
@@ -106,6 +117,10 @@ mod tests {
         }
     }
 
+    fn is_vip(address: IpAddr) -> bool {
+        address == IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100))
+    }
+
     fn link(up: bool, running: bool) -> Link {
         Link { index: 7, name: "eth0".to_owned(), mac: None, up, running }
     }
@@ -121,27 +136,31 @@ mod tests {
             vec![address("fe80::1", 64), address("10.0.0.100", 24)],
         );
         assert_eq!(
-            interfaces.readiness(&spec(None)),
+            interfaces.readiness(&spec(None), is_vip),
             Err("eth0 has no IPv4 address of its own".to_owned())
         );
         interfaces.set_address(address("10.0.0.2", 24));
-        assert_eq!(interfaces.readiness(&spec(None)), Ok((7, Ipv4Addr::new(10, 0, 0, 2))));
+        assert_eq!(interfaces.readiness(&spec(None), is_vip), Ok((7, Ipv4Addr::new(10, 0, 0, 2))));
+        // A renewal tells the address anew; it stays the first.
+        interfaces.set_address(address("10.0.0.9", 24));
+        interfaces.set_address(address("10.0.0.2", 24));
+        assert_eq!(interfaces.readiness(&spec(None), is_vip), Ok((7, Ipv4Addr::new(10, 0, 0, 2))));
         let other = Some(Ipv4Addr::new(10, 0, 0, 3));
         assert_eq!(
-            interfaces.readiness(&spec(other)),
+            interfaces.readiness(&spec(other), is_vip),
             Err("eth0 has no address 10.0.0.3, the source_address".to_owned())
         );
         interfaces.set_address(address("10.0.0.3", 24));
-        assert_eq!(interfaces.readiness(&spec(other)), Ok((7, Ipv4Addr::new(10, 0, 0, 3))));
+        assert_eq!(interfaces.readiness(&spec(other), is_vip), Ok((7, Ipv4Addr::new(10, 0, 0, 3))));
         interfaces.remove_address(&address("10.0.0.3", 24));
-        assert!(interfaces.readiness(&spec(other)).is_err());
+        assert!(interfaces.readiness(&spec(other), is_vip).is_err());
     }
 
     #[test]
     fn a_link_must_be_there_up_and_connected() {
         let addresses = vec![address("10.0.0.2", 24)];
         let with = |links: Vec<Link>| {
-            Interfaces::new(links, addresses.clone()).readiness(&spec(None)).unwrap_err()
+            Interfaces::new(links, addresses.clone()).readiness(&spec(None), is_vip).unwrap_err()
         };
         assert_eq!(with(vec![]), "there is no interface eth0");
         assert_eq!(with(vec![link(false, false)]), "eth0 is down");

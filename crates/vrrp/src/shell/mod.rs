@@ -35,13 +35,13 @@ pub enum Error {
     #[error("vrrp: opening a raw socket: permission denied; run lvsd as root or with CAP_NET_RAW")]
     NotPermitted,
     /// A socket could not be opened.
-    #[error("vrrp: opening a raw socket: {0}")]
+    #[error("vrrp: opening a raw socket")]
     Socket(#[source] io::Error),
     /// Links and addresses cannot be watched.
     #[error(transparent)]
     Interfaces(#[from] netif::Error),
     /// The thread could not be started.
-    #[error("vrrp: starting the thread: {0}")]
+    #[error("vrrp: starting the thread")]
     Thread(#[source] io::Error),
 }
 

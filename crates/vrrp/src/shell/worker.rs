@@ -13,7 +13,7 @@ use super::arp::Announcer;
 use super::interfaces::Interfaces;
 use super::socket::{AdvertReceiver, AdvertSender, LONGEST_PACKET};
 use super::{Command, Error};
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, State};
 use crate::instance::{Input, Instance, Output};
 use crate::packet::{Advert, IpHeader};
 use crate::spec::{InstanceSpec, VirtualAddress};
@@ -177,7 +177,10 @@ impl Worker {
             Ok(netif::Event::Link(link)) => self.interfaces.set_link(link),
             Ok(netif::Event::LinkGone { index }) => self.interfaces.remove_link(index),
             Ok(netif::Event::Address(address)) => self.interfaces.set_address(address),
-            Ok(netif::Event::AddressGone(address)) => self.interfaces.remove_address(&address),
+            Ok(netif::Event::AddressGone(address)) => {
+                self.interfaces.remove_address(&address);
+                self.put_back(&address);
+            }
             Ok(netif::Event::Resync) => self.look_again(),
             Err(error) => {
                 self.trouble_everywhere(&format!("watching the interfaces: {error}"));
@@ -186,6 +189,34 @@ impl Worker {
             }
         }
         self.look_at_interfaces();
+    }
+
+    /// A master's address that another program has removed comes back.
+    fn put_back(&mut self, gone: &netif::Address) {
+        for at in 0..self.runners.len() {
+            let instance = &self.runners[at].instance;
+            if instance.state() != State::Master {
+                continue;
+            }
+            let own = instance.spec().addresses.iter().find(|own| {
+                (own.address, own.prefix) == (gone.address, gone.prefix)
+                    && self.interfaces.index(&own.interface) == Some(gone.index)
+            });
+            let Some(own) = own.cloned() else { continue };
+            match self.netlink.add_address(&netif_address(&own)) {
+                // The news was of a removal before the address was added.
+                Ok(false) => {}
+                Ok(true) => {
+                    let text = format!(
+                        "{}/{} was removed from {} by another program; it is put back",
+                        own.address, own.prefix, own.interface
+                    );
+                    self.trouble(at, text);
+                    self.announce(at, &[own]);
+                }
+                Err(error) => self.trouble(at, error.to_string()),
+            }
+        }
     }
 
     /// News were lost.
@@ -206,7 +237,12 @@ impl Worker {
             names.contains(name) && interfaces.index(name) == Some(receiver.index)
         });
         for at in 0..self.runners.len() {
-            let mut readiness = self.interfaces.readiness(self.runners[at].instance.spec());
+            let is_virtual = |address| {
+                let mut specs = self.runners.iter().map(|runner| runner.instance.spec());
+                specs.any(|spec| spec.addresses.iter().any(|v| v.address == address))
+            };
+            let spec = self.runners[at].instance.spec();
+            let mut readiness = self.interfaces.readiness(spec, is_virtual);
             if Some(&readiness) == self.runners[at].readiness.as_ref() {
                 continue;
             }
@@ -262,9 +298,14 @@ impl Worker {
             if let Some(found) = specs.iter().position(|new| same(old, new)) {
                 let new = specs.remove(found);
                 if new != *old {
-                    self.handle(at, Input::Reconfigure(Box::new(new)));
+                    let reconfigure = Input::Reconfigure(Box::new(new));
+                    self.runners[at].instance.handle(reconfigure, Instant::now());
                 }
             }
+        }
+        // Only now: an address may have moved from one instance to another.
+        for at in 0..self.runners.len() {
+            self.drain(at);
         }
         self.add(specs);
         self.look_at_interfaces();
@@ -314,6 +355,14 @@ impl Worker {
 
     fn remove_addresses(&mut self, at: usize, addresses: &[VirtualAddress]) {
         for address in addresses {
+            let wanted = |runner: &Runner| {
+                let instance = &runner.instance;
+                instance.state() == State::Master && instance.spec().addresses.contains(address)
+            };
+            let others = self.runners.iter().enumerate().filter(|(other, _)| *other != at);
+            if others.map(|(_, runner)| runner).any(wanted) {
+                continue;
+            }
             if let Err(error) = self.netlink.delete_address(&netif_address(address)) {
                 self.trouble(at, error.to_string());
             }
