@@ -9,7 +9,7 @@ use std::path::Path;
 use config::Config;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use engine::{Cause, Engine, HealthBook, Ownership, Snapshot, Standing, Wanted, plan};
+use engine::{Cause, Engine, Knowledge, Ownership, Snapshot, Standing, Wanted, plan};
 use ipvs::{DestinationEntry, ServiceEntry, Stats, Table, TableService};
 
 /// Numbers of destinations.
@@ -79,9 +79,8 @@ fn numbered(first: Ipv4Addr, number: u32) -> Ipv4Addr {
 /// The table that the definitions ask for.
 fn wanted(config: &Config) -> Wanted {
     let Config { virtual_servers, ipvs, .. } = config;
-    let (none, nobody) = (BTreeSet::new(), BTreeSet::new());
     let empty = Snapshot::default();
-    Engine::preview(virtual_servers, ipvs, &none, &HealthBook::new(), &nobody, &empty).0
+    Engine::preview(virtual_servers, ipvs, &Knowledge::default(), &empty).0
 }
 
 /// A kernel's table that is as wanted.
