@@ -276,7 +276,7 @@ fn trouble_at_the_start_is_one_clear_sentence() {
         ensure!(words.contains("another lvsd runs in this network namespace"), "{words}");
 
         let socket = std::env::temp_dir().join(format!("lvsd-{}.sock", std::process::id()));
-        let unprivileged = cluster.lb1.output(&format!(
+        let unprivileged = cluster.lb2.output(&format!(
             "setpriv --reuid=65534 --regid=65534 --clear-groups {} run --config {} --socket {}",
             lvsd.display(),
             file.display(),
