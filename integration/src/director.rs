@@ -1,6 +1,7 @@
 //! lvsd on a director.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
@@ -52,7 +53,7 @@ impl Lvsd {
         wait_for(&format!("control socket of lvsd on {name}"), FAR, || {
             let ended = self.process.has_ended()?;
             ensure!(!ended, "lvsd on {name} has ended:\n{}", self.process.log());
-            Ok(UnixStream::connect(&socket).is_ok().then_some(()))
+            Ok(answers(&socket).is_ok().then_some(()))
         })
     }
 
@@ -112,6 +113,14 @@ impl Lvsd {
         ensure!(output.status.success(), "lvsctl status: {}: {errors}", output.status);
         serde_json::from_slice(&output.stdout).context("reading what lvsctl status --json printed")
     }
+}
+
+/// Whether lvsd answers on its socket: the file is there before anybody serves it.
+fn answers(socket: &Path) -> std::io::Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(FAR))?;
+    stream.write_all(b"GET /v1/status HTTP/1.1\r\nHost: lvsd\r\nConnection: close\r\n\r\n")?;
+    stream.read_exact(&mut [0; "HTTP/1.1 200".len()])
 }
 
 /// Runs lvsctl on `host` with `arguments` (split at blanks) and the socket of the lvsd that the

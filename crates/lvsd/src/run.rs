@@ -24,27 +24,28 @@ use crate::{maintenance, server, socket};
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
-    let config = load(&arguments.config)?;
-    let socket_path =
-        arguments.socket.clone().unwrap_or_else(|| config.global.control_socket.clone());
-    let _only = socket::only_one()?;
-    let (_socket, listener) = ControlSocket::bind(&socket_path)?;
-    let client = match ipvs::Client::open() {
-        Ok(client) => Some(client),
-        // A director that only moves addresses needs no IPVS.
-        Err(error) if config.virtual_servers.is_empty() => {
-            tracing::info!("{error}; not needed now: no virtual server is defined");
-            None
-        }
-        Err(error) => return Err(error.into()),
-    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
     runtime.block_on(async {
-        // Signals that arrive from here on are kept until they are asked for.
+        // Signals that arrive from here on are kept until they are asked for: first of all, so
+        // that a stop during the start is a clean one.
         let signals = Signals::new()?;
+        let config = load(&arguments.config)?;
+        let socket_path =
+            arguments.socket.clone().unwrap_or_else(|| config.global.control_socket.clone());
+        let _only = socket::only_one()?;
+        let (_socket, listener) = ControlSocket::bind(&socket_path)?;
+        let client = match ipvs::Client::open() {
+            Ok(client) => Some(client),
+            // A director that only moves addresses needs no IPVS.
+            Err(error) if config.virtual_servers.is_empty() => {
+                tracing::info!("{error}; not needed now: no virtual server is defined");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
         let daemon = Daemon::start(arguments, config, client)?;
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server::serve(listener, daemon.reporter.clone(), stopped));
