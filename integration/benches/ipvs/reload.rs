@@ -29,9 +29,9 @@ pub(crate) fn measure(shape: Shape, cold: Duration, bars: &mut Bars) -> Result<(
     println!("  {:<46} {:>24} {:>14}", "", "", "of cold apply");
     for (name, times) in [
         ("reading the definitions from TOML", &measures.parsing),
-        ("nothing changed: planning, 0 operations", &measures.same),
-        ("nothing changed: dump and planning, 0 operations", &measures.compared),
-        ("one weight changed: 1 operation", &measures.one_weight),
+        ("reload, nothing changed: 0 operations", &measures.same),
+        ("comparison with the kernel: 0 operations", &measures.compared),
+        ("reload, one weight changed: 1 operation", &measures.one_weight),
         ("dump of the table, for status", &measures.dump),
         ("ipvsadm -Ln", &measures.ipvsadm),
     ] {
@@ -41,7 +41,7 @@ pub(crate) fn measure(shape: Shape, cold: Duration, bars: &mut Bars) -> Result<(
         let same = ratio(measures.same.median(), cold);
         bars.add("reload without a change (0 operations) / cold apply", same, 0.25, "");
         let compared = ratio(measures.compared.median(), cold);
-        bars.add("the same with a fresh dump / cold apply", compared, 0.25, "");
+        bars.add("comparison with the kernel (0 operations) / cold apply", compared, 0.25, "");
     }
     Ok(())
 }

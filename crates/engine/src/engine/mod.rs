@@ -326,10 +326,12 @@ impl Engine {
         let mut left = false;
         let owned_before = self.owned.len();
         for (step, result) in results {
-            let object = step.operation.to_string();
             match result {
                 Ok(()) => {
-                    self.failing.remove(&object);
+                    // Words are made only where they are needed: a table has many entries.
+                    if !self.failing.is_empty() {
+                        self.failing.remove(&step.operation.to_string());
+                    }
                     if let Some(standing) = &mut self.standing {
                         standing.note(&step.operation);
                     }
@@ -346,7 +348,7 @@ impl Engine {
                 }
                 Err(error) => {
                     failed = true;
-                    self.failing.insert(object, error.clone());
+                    self.failing.insert(step.operation.to_string(), error.clone());
                     self.event(Event::Failed(step, error));
                 }
             }

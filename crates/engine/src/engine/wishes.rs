@@ -1,10 +1,10 @@
 //! The operator's wishes, and the servers that drain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use config::{Drain, VirtualServer};
-use ipvs::DestinationKey;
+use ipvs::{DestinationKey, ServiceKey};
 
 use super::{Engine, Output, Place, Settings};
 use crate::drain::{Draining, LOOK, Leaving};
@@ -49,39 +49,27 @@ impl Engine {
     /// Servers that were in a service and that it no longer defines drain before they go. Those
     /// of a service that is gone go with it.
     fn note_leaving(&mut self, old: &[VirtualServer], now: Instant) {
-        for virtual_server in &self.virtual_servers {
-            for service in &virtual_server.keys {
-                let Some(old) = old.iter().find(|old| old.keys.contains(service)) else { continue };
-                for server in &old.real_servers {
-                    let place = (*service, server.destination.key);
-                    let was_in =
-                        self.placed.get(&place).is_some_and(|p| p.placement != Placement::Out);
-                    if was_in {
-                        let leaving = Leaving {
-                            service: *service,
-                            destination: server.destination.key,
-                            deadline: now + virtual_server.drain.deadline,
-                        };
-                        self.leaving.entry(place).or_insert(leaving);
-                    }
-                }
+        let deadlines: BTreeMap<ServiceKey, Instant> = self
+            .virtual_servers
+            .iter()
+            .flat_map(|one| one.keys.iter().map(move |key| (*key, now + one.drain.deadline)))
+            .collect();
+        let defined = places(&self.virtual_servers);
+        let before = self.leaving.len();
+        // What is defined again stays, and what belongs to a service that is gone goes with it.
+        self.leaving
+            .retain(|place, _| deadlines.contains_key(&place.0) && !defined.contains(place));
+        let mut changed = self.leaving.len() != before;
+        for place in places(old).difference(&defined) {
+            let Some(&deadline) = deadlines.get(&place.0) else { continue };
+            let was_in = self.placed.get(place).is_some_and(|p| p.placement != Placement::Out);
+            if was_in && !self.leaving.contains_key(place) {
+                let (service, destination) = *place;
+                self.leaving.insert(*place, Leaving { service, destination, deadline });
+                changed = true;
             }
         }
-        self.prune_leaving();
-    }
-
-    /// Forgets what is defined again, and what belongs to a service that is gone.
-    fn prune_leaving(&mut self) {
-        let virtual_servers = &self.virtual_servers;
-        let before = self.leaving.len();
-        self.leaving.retain(|(service, key), _| {
-            virtual_servers.iter().any(|virtual_server| {
-                virtual_server.keys.contains(service)
-                    && !virtual_server.real_servers.iter().any(|one| one.destination.key == *key)
-                    && !virtual_server.sorry_servers.iter().any(|one| one.key == *key)
-            })
-        });
-        if before != 0 || !self.leaving.is_empty() {
+        if changed {
             self.save_wishes();
         }
     }
@@ -155,4 +143,16 @@ impl Engine {
             self.next_read = self.next_read.min(now + LOOK);
         }
     }
+}
+
+/// Every destination of the definitions, sorry servers included.
+fn places(virtual_servers: &[VirtualServer]) -> BTreeSet<Place> {
+    let of = |one: &VirtualServer| {
+        let real = one.real_servers.iter().map(|server| server.destination.key);
+        let sorry = one.sorry_servers.iter().map(|server| server.key);
+        let destinations: Vec<DestinationKey> = real.chain(sorry).collect();
+        let pairs = one.keys.iter().flat_map(|key| destinations.iter().map(|d| (*key, *d)));
+        pairs.collect::<Vec<Place>>()
+    };
+    virtual_servers.iter().flat_map(of).collect()
 }
