@@ -11,7 +11,7 @@ fn judge(start: Start, rise: u32, fall: u32) -> Judge {
 }
 
 fn outcome(result: ProbeResult) -> Outcome {
-    Outcome { started: Instant::now(), latency: Duration::ZERO, result }
+    Outcome::new(Instant::now(), Duration::ZERO, result)
 }
 
 fn pass() -> ProbeResult {

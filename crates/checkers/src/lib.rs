@@ -13,7 +13,7 @@ pub mod spec;
 pub mod supervisor;
 
 pub use judge::{Start, State};
-pub use outcome::{Cause, Failure, Outcome, ProbeResult};
+pub use outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 pub use spec::{
     Check, Connect, Header, HttpGet, Kind, MiscCheck, Monitor, StatusRange, TcpCheck, Timing, Tls,
 };

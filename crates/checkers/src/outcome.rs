@@ -12,6 +12,28 @@ pub struct Outcome {
     pub latency: Duration,
     /// What it found.
     pub result: ProbeResult,
+    /// The weight that the server, or a program, asks for.
+    pub advice: Option<Advice>,
+    /// What an operator should know although it decides nothing: that a certificate expires in a
+    /// week, or what a program printed.
+    pub note: Option<String>,
+}
+
+impl Outcome {
+    /// An outcome without advice and note.
+    pub fn new(started: Instant, latency: Duration, result: ProbeResult) -> Self {
+        Self { started, latency, result, advice: None, note: None }
+    }
+}
+
+/// The weight that a check asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Advice {
+    /// This weight instead of the configured one. keepalived: `misc_dynamic`.
+    Weight(u32),
+    /// This share of the configured weight, in per cent: 0 to 100 or above. HAProxy: `75%` of the
+    /// agent check.
+    Percent(u32),
 }
 
 /// What a run found.

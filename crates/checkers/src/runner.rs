@@ -208,7 +208,7 @@ impl Probes {
             self.running.iter().find(|(_, (task, _))| task.id() == error.id())?;
         self.running.remove(&id);
         let result = ProbeResult::Local(format!("the probe ended without a result: {error}"));
-        Some((id, Outcome { started, latency: started.elapsed(), result }))
+        Some((id, Outcome::new(started, started.elapsed(), result)))
     }
 }
 

@@ -62,7 +62,7 @@ impl World {
         self.running.remove(&id);
         let started = self.now;
         self.now += latency;
-        let outcome = Outcome { started, latency, result };
+        let outcome = Outcome::new(started, latency, result);
         self.supervisor.handle(Input::Finished { id, outcome }, self.now);
         self.drain();
     }

@@ -257,7 +257,7 @@ impl World {
             5..9 => ProbeResult::Failed(Failure::new(Cause::Refused, "connection refused")),
             _ => ProbeResult::Local(format!("trouble {}", self.dice.below(2))),
         };
-        Outcome { started, latency: self.now - started, result }
+        Outcome::new(started, self.now - started, result)
     }
 
     /// A random choice of the monitors there are.

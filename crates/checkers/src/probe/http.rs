@@ -14,7 +14,7 @@ use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Context, Deadline, Stop, socket, tls};
+use super::{Context, Deadline, Passed, Stop, socket, tls};
 use crate::outcome::Cause;
 use crate::spec::{HttpGet, StatusRange};
 
@@ -28,11 +28,11 @@ pub(super) async fn run(
     check: &HttpGet,
     deadline: &Deadline,
     context: &Context,
-) -> Result<(), Stop> {
+) -> Result<Passed, Stop> {
     let address = check.connect.destination(target);
     let request = request(address, check)?;
     let stream = socket::connect(target, &check.connect, deadline).await?;
-    match &check.tls {
+    let answered = match &check.tls {
         None => exchange(stream, request, check, deadline).await,
         Some(settings) => {
             let host = check.host.as_deref().map(without_port);
@@ -40,7 +40,8 @@ pub(super) async fn run(
                 tls::connect(stream, address, host, settings, &context.tls, deadline).await?;
             exchange(stream, request, check, deadline).await
         }
-    }
+    };
+    answered.map(|()| Passed::default())
 }
 
 /// The request. What hyper refuses to send is a fault of the configuration, not of the server.

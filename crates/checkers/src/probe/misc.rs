@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 
 use super::program::{self, Program};
-use super::{Deadline, Stop};
+use super::{Deadline, Passed, Stop};
 use crate::spec::MiscCheck;
 
 pub(super) async fn run(
     target: SocketAddr,
     check: &MiscCheck,
     deadline: &Deadline,
-) -> Result<(), Stop> {
+) -> Result<Passed, Stop> {
     let program = Program {
         command: check.command.clone(),
         user: check.user.clone(),
@@ -19,5 +19,5 @@ pub(super) async fn run(
             ("LVSD_PORT", target.port().to_string()),
         ],
     };
-    program::run(program, deadline).await
+    program::run(program, deadline).await.map(|()| Passed::default())
 }

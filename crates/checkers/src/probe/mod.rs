@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use program::Program;
 
-use crate::outcome::{Cause, Failure, Outcome, ProbeResult};
+use crate::outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 use crate::spec::{Kind, Monitor};
 
 /// What probes share: the TLS configurations, which are costly to build.
@@ -50,7 +50,11 @@ pub async fn run(monitor: &Monitor, context: &Context) -> Outcome {
         Kind::Http(check) => http::run(monitor.target, check, &deadline, context).await,
         Kind::Misc(check) => misc::run(monitor.target, check, &deadline).await,
     };
-    Outcome { started, latency: started.elapsed(), result: result.into() }
+    let (advice, note) = match &result {
+        Ok(passed) => (passed.advice, passed.note.clone()),
+        Err(_) => (None, None),
+    };
+    Outcome { started, latency: started.elapsed(), result: result.into(), advice, note }
 }
 
 /// Runs a program that is no check, such as a notification, under the rules of `misc_check`: no
@@ -62,6 +66,13 @@ pub async fn run_program(program: Program, timeout: Duration) -> ProbeResult {
     program::run(program, &deadline).await.into()
 }
 
+/// What a passing run has to say.
+#[derive(Debug, Default)]
+struct Passed {
+    advice: Option<Advice>,
+    note: Option<String>,
+}
+
 /// Why a run ended without passing.
 #[derive(Debug)]
 enum Stop {
@@ -69,10 +80,10 @@ enum Stop {
     Local(String),
 }
 
-impl From<Result<(), Stop>> for ProbeResult {
-    fn from(result: Result<(), Stop>) -> Self {
+impl<T> From<Result<T, Stop>> for ProbeResult {
+    fn from(result: Result<T, Stop>) -> Self {
         match result {
-            Ok(()) => Self::Passed,
+            Ok(_) => Self::Passed,
             Err(Stop::Failed(failure)) => Self::Failed(failure),
             Err(Stop::Local(text)) => Self::Local(text),
         }

@@ -1,0 +1,102 @@
+//! The entries of `checks`.
+
+mod connect;
+mod http;
+mod misc;
+mod tcp;
+mod timing;
+mod tls;
+
+use std::net::{IpAddr, SocketAddr};
+
+use checkers::{Check, Kind, Timing};
+
+use crate::error::Finding;
+use crate::reader::{Report, Value};
+use crate::source::{At, Place};
+
+/// Reads the table of one kind.
+type Reader = fn(Value<'_>) -> Option<CheckDraft>;
+
+/// The keys of the kinds, and who reads them.
+const KINDS: [(&str, Reader); 3] =
+    [("tcp_check", tcp::tcp_check), ("http_get", http::http_get), ("misc_check", misc::misc_check)];
+
+/// A check that is yet to be compared with its real server.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckDraft {
+    pub(crate) check: Check,
+    /// The kind's table.
+    place: Place,
+    /// `source`, if it is written.
+    source: Option<Place>,
+}
+
+/// Reads one entry of `checks`.
+pub(crate) fn check(value: Value<'_>) -> Option<CheckDraft> {
+    value.table("a check", |t| {
+        let timing = timing::timing(t);
+        let drafts = KINDS.map(|(key, read)| (key, t.optional(key, read)));
+        let mut kinds = drafts.into_iter().filter_map(|(key, draft)| {
+            let place = t.value(key)?.place;
+            Some((key, place, draft))
+        });
+        match (kinds.next(), kinds.next()) {
+            // A kind that is not known is an error already.
+            (None, _) if t.unknown().next().is_some() => None,
+            (None, _) => {
+                let finding = Finding::new(t.place, "a check without a kind", "no kind");
+                t.report.add(finding.help(format!("add one of {}", kinds_in_words())));
+                None
+            }
+            (Some((first, first_place, _)), Some((second, place, _))) => {
+                let message = format!("a check has one kind, not both `{first}` and `{second}`");
+                let finding = Finding::new(place, message, "a second kind");
+                let help = "write a further `[[...checks]]` entry: a server is up while all pass";
+                t.report.add(finding.related(first_place, "the first").help(help));
+                None
+            }
+            (Some((_, _, draft)), None) => {
+                let At { value: mut draft, place } = draft?;
+                draft.place = place;
+                draft.check.timing = timing?;
+                Some(draft)
+            }
+        }
+    })
+}
+
+/// "`a`, `b` or `c`".
+fn kinds_in_words() -> String {
+    let names = KINDS.map(|(key, _)| format!("`{key}`"));
+    let [first @ .., last] = &names;
+    format!("{} or {last}", first.join(", "))
+}
+
+fn draft(kind: Kind, place: Place, source: Option<Place>) -> CheckDraft {
+    CheckDraft { check: Check { kind, timing: Timing::default() }, place, source }
+}
+
+impl CheckDraft {
+    /// The check, once it is sure that it can be done for `server`.
+    pub(crate) fn resolve(&self, server: &At<SocketAddr>, report: &Report) -> Check {
+        if let Some(connect) = self.check.kind.connect() {
+            let destination = connect.destination(server.value);
+            if destination.port() == 0 {
+                let message = format!("`{}` has no port to connect to", self.check.kind.name());
+                let finding = Finding::new(self.place, message, "`port` is missing");
+                let help = "add `port`, for the real server's port is 0";
+                report.add(finding.related(server.place, "no port here").help(help));
+            }
+            let other_family = |source: IpAddr| source.is_ipv4() != destination.is_ipv4();
+            if let (Some(source), Some(place)) = (connect.source, self.source)
+                && other_family(source)
+            {
+                let message = format!("no connection from {source} to {}", destination.ip());
+                let finding = Finding::new(place, message, "not of the same address family");
+                report.add(finding.related(server.place, "the real server"));
+            }
+        }
+        self.check.clone()
+    }
+}
