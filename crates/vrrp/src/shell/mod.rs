@@ -9,8 +9,10 @@
 )]
 
 mod arp;
+mod effects;
 mod interfaces;
 mod socket;
+mod watch;
 mod worker;
 
 use std::io;

@@ -1,0 +1,55 @@
+//! What goes into an instance and what comes out.
+
+use std::net::Ipv4Addr;
+
+use crate::event::Event;
+use crate::packet::IpHeader;
+use crate::spec::{InstanceSpec, VirtualAddress};
+
+/// What happens to an instance.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The interface can carry adverts, from this address: the start, and the end of a fault.
+    Up(Ipv4Addr),
+    /// The interface cannot, for this reason.
+    Down(String),
+    /// A VRRP packet came in, with this instance's VRID or one that no instance has.
+    Packet(IpHeader, Vec<u8>),
+    /// A packet came in that has not even an IPv4 header.
+    Malformed,
+    /// Changed settings. Interface and VRID are what an instance is, so they do not change.
+    Reconfigure(Box<InstanceSpec>),
+    /// lvsd stops, or the instance is no longer defined.
+    Shutdown,
+}
+
+/// What the shell has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send these bytes as VRRP packet.
+    Send {
+        /// Source address.
+        source: Ipv4Addr,
+        /// Destination address.
+        destination: Ipv4Addr,
+        /// What follows the IP header.
+        payload: Vec<u8>,
+    },
+    /// Add these addresses; one that is there already is fine.
+    AddAddresses(Vec<VirtualAddress>),
+    /// Remove these addresses; one that is not there is fine.
+    RemoveAddresses(Vec<VirtualAddress>),
+    /// Send one burst of gratuitous ARP for these addresses.
+    Announce(Vec<VirtualAddress>),
+    /// Log it.
+    Event(Event),
+}
+
+/// What is known of the master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Master {
+    /// Source of its adverts.
+    pub address: Ipv4Addr,
+    /// Its priority.
+    pub priority: u8,
+}

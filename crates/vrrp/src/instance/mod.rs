@@ -1,0 +1,316 @@
+//! The state machine of one virtual router (RFC 9568 §6.4, RFC 3768 §6.4). Pure.
+//!
+//! After each call of [`Instance::handle`] or [`Instance::handle_timeout`], carry out what
+//! [`Instance::poll_output`] gives, in its order, until it gives nothing.
+
+mod input;
+mod receive;
+mod reconfigure;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+pub use self::input::{Input, Master, Output};
+use self::status::Counters;
+pub use self::status::InstanceStatus;
+use crate::event::{Event, EventKind, State};
+use crate::packet::{Advert, DropCause, GROUP};
+use crate::spec::{Centiseconds, InstanceSpec, Priority, Version};
+use crate::timer::{Timer, TimerTable};
+
+/// One virtual router on this director.
+#[derive(Debug)]
+pub struct Instance {
+    spec: InstanceSpec,
+    state: State,
+    since: Instant,
+    reason: String,
+    /// Source of the adverts; `None` while the interface cannot carry them.
+    source: Option<Ipv4Addr>,
+    master: Option<Master>,
+    /// `Active_Adver_Interval`: the master's, learnt from its adverts in version 3.
+    master_interval: Centiseconds,
+    /// When a worse master was first heard, for `preempt_delay`.
+    worse_master_since: Option<Instant>,
+    rival: Option<Ipv4Addr>,
+    /// When a worse master was last answered.
+    answered: Option<Instant>,
+    /// Causes of drops that were reported since the last transition.
+    reported: Vec<DropCause>,
+    timers: TimerTable,
+    counters: Counters,
+    outputs: VecDeque<Output>,
+}
+
+impl Instance {
+    /// An instance in Initialize; it starts with [`Input::Up`].
+    pub fn new(spec: InstanceSpec, now: Instant) -> Self {
+        let spec = with_an_interval(spec);
+        Self {
+            master_interval: spec.advert_interval,
+            spec,
+            state: State::Initialize,
+            since: now,
+            reason: "not started yet".to_owned(),
+            source: None,
+            master: None,
+            worse_master_since: None,
+            rival: None,
+            answered: None,
+            reported: Vec::new(),
+            timers: TimerTable::default(),
+            counters: Counters::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// What it was told to do.
+    pub fn spec(&self) -> &InstanceSpec {
+        &self.spec
+    }
+
+    /// The state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes an input.
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Up(source) => self.up(source, now),
+            Input::Down(reason) => self.down(reason, now),
+            Input::Packet(header, payload) => {
+                if let Err(cause) = self.packet(&header, &payload, now) {
+                    self.dropped(cause, header.source);
+                }
+            }
+            Input::Malformed => self.dropped(DropCause::IpHeader, Ipv4Addr::UNSPECIFIED),
+            Input::Reconfigure(spec) => self.reconfigure(*spec, now),
+            Input::Shutdown => self.shutdown(now),
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::Advert => {
+                    self.send_advert(self.spec.priority.get());
+                    self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
+                }
+                Timer::MasterDown => {
+                    let reason = self.takeover_reason();
+                    self.become_master(reason, now);
+                }
+                Timer::SecondAnnounce => self.announce(),
+                Timer::Refresh => {
+                    self.announce();
+                    self.timers.set(Timer::Refresh, now + self.spec.announce.refresh);
+                }
+                Timer::RivalGone => {
+                    if let Some(address) = self.rival.take() {
+                        // Neighbours may have learnt the other's MAC while there were two.
+                        self.announce();
+                        self.event(EventKind::RivalGone { address });
+                    }
+                }
+            }
+        }
+    }
+
+    /// When [`Instance::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Why the timer of a backup ran out, in words.
+    fn takeover_reason(&self) -> String {
+        match self.master {
+            Some(Master { address, priority: 0 }) => format!("{address} gave up"),
+            Some(Master { address, priority }) if priority < self.spec.priority.get() => {
+                format!("{address} has only priority {priority}")
+            }
+            Some(Master { address, priority })
+                if priority == self.spec.priority.get() && self.source > Some(address) =>
+            {
+                format!("{address} has equal priority {priority}, lower address")
+            }
+            Some(Master { address, .. }) => {
+                format!("no advert from {address} in time")
+            }
+            None => "no master heard".to_owned(),
+        }
+    }
+
+    fn is_owner(&self) -> bool {
+        self.spec.priority == Priority::OWNER
+    }
+
+    /// `Skew_Time`: a better backup is quicker. Version 2 counts in seconds whatever the interval.
+    fn skew(&self) -> Duration {
+        let steps = 256 - u32::from(self.spec.priority.get());
+        let interval = match self.spec.version {
+            Version::V2 => Duration::from_secs(1),
+            Version::V3 => self.master_interval.duration(),
+        };
+        interval * steps / 256
+    }
+
+    /// `Active_Down_Interval` (`Master_Down_Interval`).
+    fn master_down_interval(&self) -> Duration {
+        self.master_interval.duration() * 3 + self.skew()
+    }
+
+    fn up(&mut self, source: Ipv4Addr, now: Instant) {
+        self.source = Some(source);
+        match self.state {
+            State::Backup => {}
+            State::Master => self.master = Some(self.myself(source)),
+            State::Initialize | State::Fault => {
+                if !self.is_owner() {
+                    self.remove_leftovers();
+                }
+                self.master_interval = self.spec.advert_interval;
+                self.master = None;
+                if self.is_owner() {
+                    self.become_master("owner of the addresses".to_owned(), now);
+                } else {
+                    let reason = format!("{} is up", self.spec.interface);
+                    self.become_backup(reason, now);
+                }
+            }
+        }
+    }
+
+    fn down(&mut self, reason: String, now: Instant) {
+        if self.state == State::Fault {
+            self.reason = reason;
+            return;
+        }
+        self.remove_leftovers();
+        self.give_up();
+        self.source = None;
+        self.master = None;
+        self.transition(State::Fault, reason, now);
+    }
+
+    /// At the start: a crash may have left the addresses on the interface.
+    fn remove_leftovers(&mut self) {
+        if self.state == State::Initialize {
+            self.outputs.push_back(Output::RemoveAddresses(self.spec.addresses.clone()));
+        }
+    }
+
+    fn shutdown(&mut self, now: Instant) {
+        self.give_up();
+        self.source = None;
+        self.master = None;
+        if self.state != State::Initialize {
+            self.transition(State::Initialize, "stopped".to_owned(), now);
+        }
+    }
+
+    /// Leaves the state, and mastership with priority 0. The addresses go first: a backup with a
+    /// high priority takes over within milliseconds.
+    fn give_up(&mut self) {
+        let was_master = self.state == State::Master;
+        self.leave();
+        if was_master {
+            self.send_advert(0);
+        }
+    }
+
+    /// Ends what a state has running, without entering another one.
+    fn leave(&mut self) {
+        self.timers.stop_all();
+        self.worse_master_since = None;
+        self.rival = None;
+        if self.state == State::Master {
+            self.outputs.push_back(Output::RemoveAddresses(self.spec.addresses.clone()));
+        }
+    }
+
+    fn become_backup(&mut self, reason: String, now: Instant) {
+        self.leave();
+        self.transition(State::Backup, reason, now);
+        self.timers.set(Timer::MasterDown, now + self.master_down_interval());
+    }
+
+    fn become_master(&mut self, reason: String, now: Instant) {
+        let Some(source) = self.source else { return };
+        self.leave();
+        self.master = Some(self.myself(source));
+        self.counters.became_master += 1;
+        self.send_advert(self.spec.priority.get());
+        self.outputs.push_back(Output::AddAddresses(self.spec.addresses.clone()));
+        self.announce();
+        self.transition(State::Master, reason, now);
+        self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
+        if !self.spec.announce.delay.is_zero() {
+            self.timers.set(Timer::SecondAnnounce, now + self.spec.announce.delay);
+        }
+        if !self.spec.announce.refresh.is_zero() {
+            self.timers.set(Timer::Refresh, now + self.spec.announce.refresh);
+        }
+    }
+
+    fn myself(&self, address: Ipv4Addr) -> Master {
+        Master { address, priority: self.spec.priority.get() }
+    }
+
+    fn transition(&mut self, to: State, reason: String, now: Instant) {
+        let from = std::mem::replace(&mut self.state, to);
+        self.since = now;
+        self.reason.clone_from(&reason);
+        self.reported.clear();
+        self.event(EventKind::Transition { from, to, reason });
+    }
+
+    fn send_advert(&mut self, priority: u8) {
+        let Some(source) = self.source else { return };
+        let addresses = self.spec.addresses.iter().filter_map(|a| match a.address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        });
+        let advert = Advert {
+            version: self.spec.version,
+            vrid: self.spec.vrid,
+            priority,
+            interval: self.spec.advert_interval,
+            addresses: addresses.collect(),
+            authentication: self.spec.authentication.clone(),
+        };
+        let group = [GROUP];
+        let destinations =
+            if self.spec.unicast_peers.is_empty() { &group[..] } else { &self.spec.unicast_peers };
+        for &destination in destinations {
+            let payload = advert.encode(source, destination);
+            self.outputs.push_back(Output::Send { source, destination, payload });
+            self.counters.sent += 1;
+        }
+    }
+
+    fn announce(&mut self) {
+        self.outputs.push_back(Output::Announce(self.spec.addresses.clone()));
+    }
+
+    fn event(&mut self, kind: EventKind) {
+        let instance = self.spec.name.clone();
+        self.outputs.push_back(Output::Event(Event { instance, kind }));
+    }
+}
+
+/// An interval of 0 would be an endless stream of adverts; the shortest on the wire is 10 ms.
+fn with_an_interval(mut spec: InstanceSpec) -> InstanceSpec {
+    spec.advert_interval = spec.advert_interval.max(Centiseconds::new(1));
+    spec
+}

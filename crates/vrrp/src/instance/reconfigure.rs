@@ -1,0 +1,51 @@
+//! Changed settings of a running instance.
+
+use std::time::Instant;
+
+use super::{Instance, Output, with_an_interval};
+use crate::event::State;
+use crate::spec::{InstanceSpec, VirtualAddress};
+use crate::timer::Timer;
+
+impl Instance {
+    pub(super) fn reconfigure(&mut self, spec: InstanceSpec, now: Instant) {
+        let old = std::mem::replace(&mut self.spec, with_an_interval(spec));
+        match self.state {
+            State::Initialize | State::Fault => {}
+            _ if self.is_owner() && self.state == State::Backup => {
+                self.become_master("owner of the addresses".to_owned(), now);
+            }
+            State::Backup => {
+                // What was learnt from a live master stays true, and a reload must not put off
+                // the moment at which a dead one is noticed.
+                if self.master.is_none() || old.version != self.spec.version {
+                    self.master_interval = self.spec.advert_interval;
+                }
+                let at = now + self.master_down_interval();
+                let at = self.timers.get(Timer::MasterDown).map_or(at, |before| before.min(at));
+                self.timers.set(Timer::MasterDown, at);
+            }
+            State::Master => {
+                let missing = |from: &[VirtualAddress], of: &[VirtualAddress]| -> Vec<_> {
+                    of.iter().filter(|address| !from.contains(address)).cloned().collect()
+                };
+                let gone = missing(&self.spec.addresses, &old.addresses);
+                let new = missing(&old.addresses, &self.spec.addresses);
+                if !gone.is_empty() {
+                    self.outputs.push_back(Output::RemoveAddresses(gone));
+                }
+                self.send_advert(self.spec.priority.get());
+                self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
+                if !new.is_empty() {
+                    self.outputs.push_back(Output::AddAddresses(new.clone()));
+                    self.outputs.push_back(Output::Announce(new));
+                }
+                self.timers.stop(Timer::Refresh);
+                if !self.spec.announce.refresh.is_zero() {
+                    self.timers.set(Timer::Refresh, now + self.spec.announce.refresh);
+                }
+                self.master = self.source.map(|source| self.myself(source));
+            }
+        }
+    }
+}

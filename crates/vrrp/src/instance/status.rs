@@ -1,0 +1,78 @@
+//! What an operator sees of an instance.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::{Instance, Master};
+use crate::event::State;
+use crate::packet::DropCause;
+use crate::spec::VirtualAddress;
+
+/// What an operator sees of an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceStatus {
+    /// Name in the configuration.
+    pub name: String,
+    /// Interface of the adverts.
+    pub interface: String,
+    /// Virtual router identifier.
+    pub vrid: u8,
+    /// Own priority.
+    pub priority: u8,
+    /// State.
+    pub state: State,
+    /// Since when.
+    pub since: Instant,
+    /// Why, in words.
+    pub reason: String,
+    /// The master: this director itself, or the one last heard.
+    pub master: Option<Master>,
+    /// The virtual addresses; held while master.
+    pub addresses: Vec<VirtualAddress>,
+    /// Counters by name.
+    pub counters: Vec<(String, u64)>,
+}
+
+/// Packets and events since the instance was made.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counters {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) became_master: u64,
+    pub(super) rivals: u64,
+    pub(super) dropped: BTreeMap<DropCause, u64>,
+}
+
+impl Instance {
+    /// What an operator sees.
+    pub fn status(&self) -> InstanceStatus {
+        let counters = &self.counters;
+        let mut named = vec![
+            ("adverts sent".to_owned(), counters.sent),
+            ("adverts received".to_owned(), counters.received),
+            ("became master".to_owned(), counters.became_master),
+            ("two masters".to_owned(), counters.rivals),
+        ];
+        for cause in DropCause::ALL {
+            let count = counters.dropped.get(&cause).copied().unwrap_or(0);
+            named.push((format!("dropped: {cause}"), count));
+        }
+        InstanceStatus {
+            name: self.spec.name.clone(),
+            interface: self.spec.interface.clone(),
+            vrid: self.spec.vrid.get(),
+            priority: self.spec.priority.get(),
+            state: self.state,
+            since: self.since,
+            reason: match (self.state, self.master) {
+                (State::Backup, Some(Master { address, priority })) => {
+                    format!("{address} is master with priority {priority}")
+                }
+                _ => self.reason.clone(),
+            },
+            master: self.master,
+            addresses: self.spec.addresses.clone(),
+            counters: named,
+        }
+    }
+}

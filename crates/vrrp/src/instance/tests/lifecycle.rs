@@ -1,0 +1,152 @@
+//! Start, stop, faults and changed settings.
+
+use super::*;
+
+/// A live master with a longer interval is not lost by a reload of something else, and a dead one
+/// is noticed however often there is a reload.
+#[test]
+fn a_reload_leaves_the_down_timer_alone() {
+    let quick = InstanceSpec { advert_interval: Centiseconds::new(10), ..spec(100) };
+    let mut bench = Bench::started(quick.clone());
+    bench.advert_with(HIGHER, |advert| {
+        advert.priority = 150;
+        advert.interval = Centiseconds::SECOND;
+    });
+    for second in 1..=3 {
+        bench.pass(1000);
+        let announce = Announce { repeat: second, ..Announce::default() };
+        let changed = InstanceSpec { announce, ..quick.clone() };
+        assert_eq!(bench.input(Input::Reconfigure(Box::new(changed))), [""; 0]);
+        assert_eq!(bench.next(), Some(3609));
+    }
+    bench.pass(610);
+    assert_eq!(bench.instance.state(), State::Master);
+}
+
+#[test]
+fn a_stopped_master_removes_its_addresses_and_gives_up() {
+    let mut bench = Bench::master(spec(100));
+    assert_eq!(
+        bench.input(Input::Shutdown),
+        ["remove 10.0.0.100", "advert 0 to 224.0.0.18", "vrrp VI_1: master -> initialize: stopped",]
+    );
+    assert_eq!(bench.next(), None);
+    assert_eq!(bench.input(Input::Shutdown), [""; 0]);
+}
+
+#[test]
+fn a_stopped_backup_says_nothing() {
+    let mut bench = Bench::started(spec(100));
+    assert_eq!(bench.input(Input::Shutdown), ["vrrp VI_1: backup -> initialize: stopped"]);
+}
+
+#[test]
+fn a_lost_interface_is_a_fault_and_its_return_a_backup() {
+    let mut bench = Bench::master(spec(100));
+    assert_eq!(
+        bench.input(Input::Down("eth0 has no link".to_owned())),
+        [
+            "remove 10.0.0.100",
+            "advert 0 to 224.0.0.18",
+            "vrrp VI_1: master -> fault: eth0 has no link",
+        ]
+    );
+    assert_eq!(bench.next(), None);
+    assert_eq!(bench.advert(LOWER, 0), [""; 0]);
+    assert_eq!(bench.input(Input::Up(OWN)), ["vrrp VI_1: fault -> backup: eth0 is up"]);
+    assert_eq!(bench.next(), Some(5000 + 3609));
+}
+
+/// Every input in every state: nothing panics, and the addresses are held by masters alone.
+#[test]
+fn every_input_in_every_state() {
+    let reach: [fn(&mut Bench); 4] = [
+        |_| {},
+        |bench| drop(bench.input(Input::Up(OWN))),
+        |bench| {
+            bench.input(Input::Up(OWN));
+            bench.pass(5000);
+        },
+        |bench| drop(bench.input(Input::Down("gone".to_owned()))),
+    ];
+    let inputs: [fn(&mut Bench) -> Words; 10] = [
+        |bench| bench.input(Input::Up(OWN)),
+        |bench| bench.input(Input::Down("gone".to_owned())),
+        |bench| bench.input(Input::Shutdown),
+        |bench| bench.input(Input::Malformed),
+        |bench| bench.advert(LOWER, 0),
+        |bench| bench.advert(LOWER, 1),
+        |bench| bench.advert(HIGHER, 255),
+        |bench| bench.input(Input::Reconfigure(Box::new(spec(200)))),
+        |bench| bench.input(Input::Reconfigure(Box::new(spec(255)))),
+        |bench| bench.pass(20_000),
+    ];
+    let after = |priority: u8| -> Vec<Vec<State>> {
+        reach
+            .iter()
+            .map(|reach| {
+                inputs
+                    .iter()
+                    .map(|input| {
+                        let mut bench = Bench::new(spec(priority));
+                        reach(&mut bench);
+                        let was_master = bench.instance.state() == State::Master;
+                        let words = input(&mut bench);
+                        let is_master = bench.instance.state() == State::Master;
+                        let has = |word: &str| words.iter().any(|w| w.starts_with(word));
+                        assert_eq!(has("add 10"), !was_master && is_master, "{words:?}");
+                        if was_master && !is_master {
+                            assert!(has("remove 10.0.0.100"), "{words:?}");
+                        }
+                        bench.instance.state()
+                    })
+                    .collect()
+            })
+            .collect()
+    };
+    use State::{Backup as B, Fault as F, Initialize as I, Master as M};
+    // Columns: Up, Down, Shutdown, malformed, priority 0, worse, better (255), changed to 200,
+    // changed to 255, twenty seconds.
+    assert_eq!(
+        after(100),
+        [
+            [B, F, I, I, I, I, I, I, I, I],
+            [B, F, I, B, B, B, B, B, M, M],
+            [M, F, I, M, M, M, B, M, M, M],
+            [B, F, I, F, F, F, F, F, F, F],
+        ]
+    );
+    // The owner yields to no one but an owner with a higher address.
+    assert_eq!(
+        after(255),
+        [
+            [M, F, I, I, I, I, I, I, I, I],
+            [M, F, I, M, M, M, B, M, M, M],
+            [M, F, I, M, M, M, B, M, M, M],
+            [M, F, I, F, F, F, F, F, F, F],
+        ]
+    );
+}
+
+#[test]
+fn changed_addresses_of_a_master_are_a_difference() {
+    let mut bench = Bench::master(InstanceSpec {
+        addresses: vec![vip("10.0.0.100"), vip("10.0.0.101")],
+        ..spec(100)
+    });
+    let changed =
+        InstanceSpec { addresses: vec![vip("10.0.0.101"), vip("10.0.0.102")], ..spec(120) };
+    assert_eq!(
+        bench.input(Input::Reconfigure(Box::new(changed))),
+        ["remove 10.0.0.100", "advert 120 to 224.0.0.18", "add 10.0.0.102", "announce 10.0.0.102",]
+    );
+    assert_eq!(bench.instance.state(), State::Master);
+}
+
+#[test]
+fn addresses_are_announced_again_on_the_refresh_interval() {
+    let announce = Announce { repeat: 1, delay: Duration::ZERO, refresh: Duration::from_secs(60) };
+    let mut bench = Bench::master(InstanceSpec { announce, ..spec(100) });
+    let words = bench.pass(180_000);
+    assert_eq!(words.iter().filter(|word| word.starts_with("announce")).count(), 3);
+}

@@ -1,0 +1,144 @@
+//! Each rule of the state machine, with virtual time. Times are computed by hand from the RFCs.
+
+#![expect(clippy::disallowed_methods, reason = "a test chooses its first moment")]
+
+mod election;
+mod lifecycle;
+mod receive;
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use crate::event::State;
+use crate::instance::{Input, Instance, Output};
+use crate::packet::{Advert, DropCause, GROUP, IpHeader};
+use crate::spec::{Announce, Centiseconds, InstanceSpec, Priority, Version, VirtualAddress, Vrid};
+
+const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const LOWER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const HIGHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+
+fn spec(priority: u8) -> InstanceSpec {
+    InstanceSpec {
+        name: "VI_1".to_owned(),
+        interface: "eth0".to_owned(),
+        vrid: Vrid::new(51).unwrap(),
+        priority: Priority::new(priority).unwrap(),
+        version: Version::V3,
+        advert_interval: Centiseconds::SECOND,
+        preempt: true,
+        preempt_delay: Duration::ZERO,
+        source: None,
+        unicast_peers: Vec::new(),
+        authentication: None,
+        addresses: vec![vip("10.0.0.100")],
+        announce: Announce::default(),
+    }
+}
+
+fn vip(address: &str) -> VirtualAddress {
+    VirtualAddress {
+        address: address.parse().unwrap(),
+        prefix: 24,
+        interface: "eth0".to_owned(),
+        label: None,
+    }
+}
+
+struct Bench {
+    instance: Instance,
+    start: Instant,
+    now: Instant,
+}
+
+/// What came out, in short words.
+type Words = Vec<String>;
+
+impl Bench {
+    fn new(spec: InstanceSpec) -> Self {
+        let start = Instant::now();
+        Self { instance: Instance::new(spec, start), start, now: start }
+    }
+
+    /// Started, and in Backup or, for the owner, Master.
+    fn started(spec: InstanceSpec) -> Self {
+        let mut bench = Self::new(spec);
+        bench.input(Input::Up(OWN));
+        bench
+    }
+
+    fn master(spec: InstanceSpec) -> Self {
+        let mut bench = Self::started(spec);
+        bench.pass(5000);
+        assert_eq!(bench.instance.state(), State::Master);
+        bench
+    }
+
+    fn input(&mut self, input: Input) -> Words {
+        self.instance.handle(input, self.now);
+        self.words()
+    }
+
+    /// An advert as another director would send it.
+    fn advert(&mut self, from: Ipv4Addr, priority: u8) -> Words {
+        self.advert_with(from, |advert| advert.priority = priority)
+    }
+
+    fn advert_with(&mut self, from: Ipv4Addr, change: impl FnOnce(&mut Advert)) -> Words {
+        let spec = self.instance.spec();
+        let mut advert = Advert {
+            version: spec.version,
+            vrid: spec.vrid,
+            priority: 100,
+            interval: spec.advert_interval,
+            addresses: vec![Ipv4Addr::new(10, 0, 0, 100)],
+            authentication: spec.authentication.clone(),
+        };
+        change(&mut advert);
+        let header = IpHeader { source: from, destination: GROUP, ttl: 255 };
+        let payload = advert.encode(from, GROUP);
+        self.input(Input::Packet(header, payload))
+    }
+
+    /// Lets so many milliseconds pass, timer by timer.
+    fn pass(&mut self, milliseconds: u64) -> Words {
+        let end = self.now + Duration::from_millis(milliseconds);
+        let mut words = Words::new();
+        while let Some(at) = self.instance.poll_timeout().filter(|&at| at <= end) {
+            self.now = at;
+            self.instance.handle_timeout(at);
+            words.extend(self.words());
+        }
+        self.now = end;
+        words
+    }
+
+    /// Milliseconds from the start to the next timer.
+    fn next(&self) -> Option<u128> {
+        self.instance.poll_timeout().map(|at| at.duration_since(self.start).as_millis())
+    }
+
+    fn words(&mut self) -> Words {
+        std::iter::from_fn(|| self.instance.poll_output())
+            .map(|output| match output {
+                Output::Send { source, destination, payload } => {
+                    let header = IpHeader { source, destination, ttl: 255 };
+                    let advert = Advert::decode(&payload, &header).unwrap();
+                    format!("advert {} to {destination}", advert.priority)
+                }
+                Output::AddAddresses(a) => format!("add {}", list(&a)),
+                Output::RemoveAddresses(a) => format!("remove {}", list(&a)),
+                Output::Announce(a) => format!("announce {}", list(&a)),
+                Output::Event(event) => event.to_string(),
+            })
+            .collect()
+    }
+
+    fn dropped(&self, cause: DropCause) -> u64 {
+        self.instance.counters.dropped.get(&cause).copied().unwrap_or(0)
+    }
+}
+
+fn list(addresses: &[VirtualAddress]) -> String {
+    addresses.iter().map(|a| a.address.to_string()).collect::<Vec<_>>().join(" ")
+}

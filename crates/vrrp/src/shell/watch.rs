@@ -1,0 +1,123 @@
+//! The kernel's news of links and addresses.
+
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+use super::effects::netif_address;
+use super::interfaces::Interfaces;
+use super::socket::{AdvertReceiver, AdvertSender};
+use super::worker::{PAUSE, Receiver, Worker, receive};
+use crate::event::State;
+use crate::instance::Input;
+
+impl Worker {
+    pub(super) fn news(&mut self, news: Result<netif::Event, netif::Error>) {
+        match news {
+            Ok(netif::Event::Link(link)) => self.interfaces.set_link(link),
+            Ok(netif::Event::LinkGone { index }) => self.interfaces.remove_link(index),
+            Ok(netif::Event::Address(address)) => self.interfaces.set_address(address),
+            Ok(netif::Event::AddressGone(address)) => {
+                self.interfaces.remove_address(&address);
+                self.put_back(&address);
+            }
+            Ok(netif::Event::Resync) => self.look_again(),
+            Err(error) => {
+                self.trouble_everywhere(&format!("watching the interfaces: {error}"));
+                self.monitor_paused = true;
+                self.look_again_at = Some(Instant::now() + PAUSE);
+            }
+        }
+        self.look_at_interfaces();
+    }
+
+    /// A master's address that another program has removed comes back.
+    fn put_back(&mut self, gone: &netif::Address) {
+        for at in 0..self.runners.len() {
+            let instance = &self.runners[at].instance;
+            if instance.state() != State::Master {
+                continue;
+            }
+            let own = instance.spec().addresses.iter().find(|own| {
+                (own.address, own.prefix) == (gone.address, gone.prefix)
+                    && self.interfaces.index(&own.interface) == Some(gone.index)
+            });
+            let Some(own) = own.cloned() else { continue };
+            match self.netlink.add_address(&netif_address(&own)) {
+                // The news was of a removal before the address was added.
+                Ok(false) => {}
+                Ok(true) => {
+                    let text = format!(
+                        "{}/{} was removed from {} by another program; it is put back",
+                        own.address, own.prefix, own.interface
+                    );
+                    self.trouble(at, text);
+                    self.announce(at, &[own]);
+                }
+                Err(error) => self.trouble(at, error.to_string()),
+            }
+        }
+    }
+
+    /// News were lost.
+    pub(super) fn look_again(&mut self) {
+        let looked = self.netlink.links().and_then(|links| Ok((links, self.netlink.addresses()?)));
+        match looked {
+            Ok((links, addresses)) => self.interfaces = Interfaces::new(links, addresses),
+            Err(error) => self.trouble_everywhere(&format!("reading the interfaces: {error}")),
+        }
+    }
+
+    /// Opens and closes sockets as interfaces come and go, and tells the instances.
+    pub(super) fn look_at_interfaces(&mut self) {
+        let names: Vec<String> =
+            self.runners.iter().map(|r| r.instance.spec().interface.clone()).collect();
+        let interfaces = &self.interfaces;
+        self.receivers.retain(|name, receiver| {
+            names.contains(name) && interfaces.index(name) == Some(receiver.index)
+        });
+        for at in 0..self.runners.len() {
+            let is_virtual = |address| {
+                let mut specs = self.runners.iter().map(|runner| runner.instance.spec());
+                specs.any(|spec| spec.addresses.iter().any(|v| v.address == address))
+            };
+            let spec = self.runners[at].instance.spec();
+            let mut readiness = self.interfaces.readiness(spec, is_virtual);
+            if Some(&readiness) == self.runners[at].readiness.as_ref() {
+                continue;
+            }
+            if let Ok((index, source)) = readiness
+                && let Err(error) = self.open_sockets(at, index, source)
+            {
+                readiness = Err(error);
+                self.look_again_at = Some(Instant::now() + PAUSE);
+            }
+            self.runners[at].readiness = Some(readiness.clone());
+            match readiness {
+                Ok((_, source)) => {
+                    self.runners[at].send_failed = false;
+                    self.handle(at, Input::Up(source));
+                }
+                Err(reason) => {
+                    // The last advert gives mastership up where it can still be sent.
+                    self.runners[at].send_failed = true;
+                    self.handle(at, Input::Down(reason));
+                    self.runners[at].sender = None;
+                }
+            }
+        }
+    }
+
+    fn open_sockets(&mut self, at: usize, index: u32, source: Ipv4Addr) -> Result<(), String> {
+        let interface = self.runners[at].instance.spec().interface.clone();
+        if !self.receivers.contains_key(&interface) {
+            let receiver = AdvertReceiver::open(&interface, index)
+                .map_err(|error| format!("listening for adverts on {interface}: {error}"))?;
+            let task = tokio::spawn(receive(receiver, interface.clone(), self.packets.0.clone()));
+            self.receivers.insert(interface.clone(), Receiver { index, task });
+        }
+        let sender = AdvertSender::open(&interface, source)
+            .map_err(|error| format!("sending adverts from {source} on {interface}: {error}"))?;
+        self.runners[at].sender = Some(sender);
+        Ok(())
+    }
+}
