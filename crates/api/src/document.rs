@@ -241,6 +241,8 @@ pub struct CheckHealth {
     pub state: CheckState,
     /// Why, in words.
     pub why: String,
+    /// The weight that it asks for.
+    pub advice: Option<checkers::Advice>,
 }
 
 /// What an operator asks of a real server: `POST /v1/override`, `lvsctl drain`, `disable`,
@@ -333,6 +335,9 @@ pub struct CheckResult {
     pub result: String,
     /// Whether it passed.
     pub passed: bool,
+    /// What else there is to know: the last lines of a program's output, a certificate that
+    /// expires soon.
+    pub note: Option<String>,
 }
 
 /// Answer to a request that could not be served.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
-use crate::outcome::{Outcome, ProbeResult};
-use crate::spec::Timing;
+use crate::outcome::{Advice, Outcome, ProbeResult};
+use crate::spec::{Damping, Timing};
 
 /// So many outcomes are remembered per monitor.
 pub const HISTORY: usize = 16;
@@ -52,8 +52,18 @@ impl From<Start> for State {
     }
 }
 
-/// A change of the verdict, or, once, its confirmation: what the monitor was started with is what
-/// its results say; then `from` and `to` are equal.
+impl From<State> for Start {
+    fn from(state: State) -> Self {
+        match state {
+            State::Unknown => Self::Unknown,
+            State::Up => Self::Up,
+            State::Down => Self::Down,
+        }
+    }
+}
+
+/// A change of the verdict. `from` and `to` are equal when its results say for the first time what
+/// the monitor was started with, and when another weight is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// The verdict until now.
@@ -86,6 +96,13 @@ pub struct Judge {
     passes: u32,
     failures: u32,
     totals: Totals,
+    /// What the last success asked for.
+    advice: Option<Advice>,
+    damping: Option<Damping>,
+    /// The last falls, if they count.
+    falls: VecDeque<Instant>,
+    /// It stays down until then.
+    held_until: Option<Instant>,
     history: VecDeque<Outcome>,
 }
 
@@ -103,21 +120,29 @@ impl Judge {
             passes: 0,
             failures: 0,
             totals: Totals::default(),
+            advice: None,
+            damping: timing.damping,
+            falls: VecDeque::new(),
+            held_until: None,
             history: VecDeque::new(),
         }
     }
 
-    /// Takes the outcome that is known at `now`; gives the change or first confirmation of the
-    /// verdict, if it is one.
+    /// Takes the outcome that is known at `now`; gives the change of the verdict or of the weight
+    /// that is asked for, or the verdict's first confirmation, if it is one.
     ///
     /// Local trouble is remembered and changes nothing else: neither the verdict nor a count.
     pub fn record(&mut self, outcome: Outcome, now: Instant) -> Option<Change> {
+        let mut advised = false;
         let verdict = match outcome.result {
             ProbeResult::Passed => {
                 self.totals.passed += 1;
                 self.passes = self.passes.saturating_add(1);
                 self.failures = 0;
-                (self.state == State::Unknown || self.passes >= self.rise).then_some(State::Up)
+                advised = self.advice != outcome.advice;
+                self.advice = outcome.advice;
+                let enough = self.passes >= self.rise && !self.is_held(now);
+                (self.state == State::Unknown || enough).then_some(State::Up)
             }
             ProbeResult::Failed(_) => {
                 self.totals.failed += 1;
@@ -135,13 +160,43 @@ impl Judge {
         }
         self.history.push_back(outcome);
 
-        let to = verdict.filter(|&to| to != self.state || !self.confirmed)?;
+        let Some(to) = verdict.filter(|&to| to != self.state || !self.confirmed) else {
+            let up = self.confirmed && self.state == State::Up;
+            return (advised && up).then_some(Change { from: State::Up, to: State::Up });
+        };
         self.confirmed = true;
         let from = std::mem::replace(&mut self.state, to);
         if from != to {
             self.since = now;
         }
+        if (from, to) == (State::Up, State::Down) {
+            self.note_fall(now);
+        }
         Some(Change { from, to })
+    }
+
+    fn note_fall(&mut self, now: Instant) {
+        let Some(damping) = self.damping else { return };
+        self.falls.push_back(now);
+        self.falls.retain(|&fall| now.saturating_duration_since(fall) <= damping.within);
+        let falls = u32::try_from(self.falls.len()).unwrap_or(u32::MAX);
+        if falls >= damping.falls {
+            self.held_until = now.checked_add(damping.hold);
+        }
+    }
+
+    fn is_held(&self, now: Instant) -> bool {
+        self.held_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether the next results may change the verdict at `now`, or are the first to say it.
+    pub fn is_changing(&self, now: Instant) -> bool {
+        let against = match self.state {
+            State::Unknown => true,
+            State::Up => self.failures > 0,
+            State::Down => self.passes > 0 && !self.is_held(now),
+        };
+        against || !self.confirmed
     }
 
     /// The verdict.
@@ -179,9 +234,27 @@ impl Judge {
         self.history.back()
     }
 
-    /// The verdict's reason in words: `http_get: status 500 (expected 200-299), 3 failures in a
-    /// row`.
-    pub fn words(&self) -> String {
+    /// The weight that the last success asked for.
+    pub fn advice(&self) -> Option<Advice> {
+        self.advice
+    }
+
+    /// The verdict's reason at `now` in words: `http_get: status 500 (expected 200-299), 3 failures
+    /// in a row`.
+    pub fn words(&self, now: Instant) -> String {
+        let words = self.words_of_results();
+        match (self.held_until, self.damping) {
+            (Some(until), Some(damping)) if self.state == State::Down && now < until => format!(
+                "{words}; fell {} times within {:?}, held down for {}s more",
+                self.falls.len(),
+                damping.within,
+                until.saturating_duration_since(now).as_secs_f64().ceil(),
+            ),
+            _ => words,
+        }
+    }
+
+    fn words_of_results(&self) -> String {
         let kind = self.kind;
         let Some(last) = self.last() else {
             return match self.state {
@@ -198,7 +271,10 @@ impl Judge {
                 format!("{kind}: {failure}, {} failures in a row", self.failures)
             }
             (ProbeResult::Passed, State::Down) => {
-                format!("{kind}: passed, success {} of {}", self.passes, self.rise)
+                format!("{kind}: passed, success {} of {}", self.passes.min(self.rise), self.rise)
+            }
+            (ProbeResult::Passed, State::Up) if let Some(advice) = self.advice => {
+                format!("{kind}: passed, asks for {advice}")
             }
             (result @ (ProbeResult::Passed | ProbeResult::Local(_)), _) => {
                 format!("{kind}: {result}")

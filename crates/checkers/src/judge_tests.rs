@@ -128,20 +128,110 @@ fn the_last_outcomes_are_kept() {
 #[test]
 fn words_say_why() {
     let mut unknown = judge(Start::Unknown, 2, 3);
-    assert_eq!(unknown.words(), "tcp_check: not checked yet");
+    assert_eq!(unknown.words(Instant::now()), "tcp_check: not checked yet");
     states(&mut unknown, "f");
-    assert_eq!(unknown.words(), "tcp_check: connection refused");
+    assert_eq!(unknown.words(Instant::now()), "tcp_check: connection refused");
 
     let mut up = judge(Start::Up, 2, 3);
-    assert_eq!(up.words(), "tcp_check: taken over as up, not checked yet");
+    assert_eq!(up.words(Instant::now()), "tcp_check: taken over as up, not checked yet");
     states(&mut up, "p");
-    assert_eq!(up.words(), "tcp_check: passed");
+    assert_eq!(up.words(Instant::now()), "tcp_check: passed");
     states(&mut up, "ff");
-    assert_eq!(up.words(), "tcp_check: connection refused, failure 2 of 3");
+    assert_eq!(up.words(Instant::now()), "tcp_check: connection refused, failure 2 of 3");
     states(&mut up, "f");
-    assert_eq!(up.words(), "tcp_check: connection refused, 3 failures in a row");
+    assert_eq!(up.words(Instant::now()), "tcp_check: connection refused, 3 failures in a row");
     states(&mut up, "l");
-    assert_eq!(up.words(), "tcp_check: cannot check: no descriptor");
+    assert_eq!(up.words(Instant::now()), "tcp_check: cannot check: no descriptor");
     states(&mut up, "p");
-    assert_eq!(up.words(), "tcp_check: passed, success 1 of 2");
+    assert_eq!(up.words(Instant::now()), "tcp_check: passed, success 1 of 2");
+}
+
+fn asking(advice: Option<Advice>) -> Outcome {
+    Outcome { advice, ..outcome(pass()) }
+}
+
+/// Another weight is news while the server is up; before that it waits for the verdict.
+#[test]
+fn advice_is_told_when_it_changes() {
+    let mut judge = judge(Start::Down, 2, 2);
+    let half = Some(Advice::Percent(50));
+    let mut news = |outcome| {
+        let change = judge.record(outcome, Instant::now());
+        (change.map(|change| (change.from, change.to)), judge.advice())
+    };
+    let up = (State::Up, State::Up);
+    assert_eq!(news(asking(half)), (None, half));
+    assert_eq!(news(asking(half)), (Some((State::Down, State::Up)), half));
+    assert_eq!(news(asking(half)), (None, half));
+    assert_eq!(news(asking(Some(Advice::Weight(7)))), (Some(up), Some(Advice::Weight(7))));
+    // Neither a failure that does not take it down nor local trouble takes the advice back.
+    assert_eq!(news(outcome(fail())), (None, Some(Advice::Weight(7))));
+    assert_eq!(news(outcome(local())), (None, Some(Advice::Weight(7))));
+    assert_eq!(news(asking(None)), (Some(up), None));
+    assert_eq!(news(asking(None)), (None, None));
+}
+
+fn damped(falls: u32, within: u64, hold: u64) -> Judge {
+    let damping =
+        Damping { falls, within: Duration::from_secs(within), hold: Duration::from_secs(hold) };
+    let timing = Timing { rise: 2, fall: 1, damping: Some(damping), ..Timing::default() };
+    Judge::new("tcp_check", &timing, Start::Up, Instant::now())
+}
+
+#[test]
+fn a_server_that_falls_too_often_is_held_down() {
+    let mut judge = damped(2, 60, 100);
+    let t0 = judge.since();
+    let mut at = |seconds, result| {
+        judge.record(outcome(result), t0 + Duration::from_secs(seconds));
+        judge.state()
+    };
+    assert_eq!(at(0, fail()), State::Down);
+    assert_eq!(at(10, pass()), State::Down);
+    assert_eq!(at(20, pass()), State::Up);
+    // The second fall within 60 s: down until 60 + 100.
+    assert_eq!(at(60, fail()), State::Down);
+    for seconds in (70..160).step_by(10) {
+        assert_eq!(at(seconds, pass()), State::Down, "{seconds}");
+    }
+    assert_eq!(at(160, pass()), State::Up);
+    // 61 s after the last fall that is the first one again.
+    assert_eq!(at(121 + 60, fail()), State::Down);
+    assert_eq!(at(190, pass()), State::Down);
+    assert_eq!(at(191, pass()), State::Up);
+}
+
+#[test]
+fn words_say_that_a_server_is_held_down() {
+    let mut judge = damped(2, 60, 100);
+    let t0 = judge.since();
+    let at = |seconds| t0 + Duration::from_secs(seconds);
+    for (seconds, result) in [(0, fail()), (1, pass()), (2, pass()), (3, fail())] {
+        judge.record(outcome(result), at(seconds));
+    }
+    let held = "fell 2 times within 60s, held down for";
+    assert_eq!(judge.words(at(3)), format!("tcp_check: connection refused; {held} 100s more"));
+    judge.record(outcome(pass()), at(4));
+    judge.record(outcome(pass()), at(5));
+    judge.record(outcome(pass()), at(6));
+    assert_eq!(judge.words(at(6)), format!("tcp_check: passed, success 2 of 2; {held} 97s more"));
+    assert_eq!(judge.words(at(103)), "tcp_check: passed, success 2 of 2");
+}
+
+#[test]
+fn a_verdict_is_changing_while_results_speak_against_it() {
+    let mut judge = judge(Start::Up, 2, 2);
+    let mut changing = |letter| {
+        states(&mut judge, letter);
+        judge.is_changing(Instant::now())
+    };
+    // Not confirmed until the second success.
+    assert!(changing("p"));
+    assert!(!changing("p"));
+    assert!(changing("f"));
+    assert!(!changing("f"));
+    assert!(!changing("f"));
+    assert!(changing("p"));
+    assert!(changing("l"));
+    assert!(!changing("p"));
 }

@@ -15,6 +15,7 @@ pub mod supervisor;
 pub use judge::{Start, State};
 pub use outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 pub use spec::{
-    Check, Connect, Header, HttpGet, Kind, MiscCheck, Monitor, StatusRange, TcpCheck, Timing, Tls,
+    Check, Connect, Damping, Header, HttpGet, Initial, Kind, MiscCheck, Monitor, StatusRange,
+    TcpCheck, Timing, Tls,
 };
 pub use supervisor::{Event, MonitorStatus, Transition};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// One finished run of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -27,13 +29,22 @@ impl Outcome {
 }
 
 /// The weight that a check asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Advice {
     /// This weight instead of the configured one. keepalived: `misc_dynamic`.
     Weight(u32),
     /// This share of the configured weight, in per cent: 0 to 100 or above. HAProxy: `75%` of the
     /// agent check.
     Percent(u32),
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Weight(weight) => write!(f, "weight {weight}"),
+            Self::Percent(percent) => write!(f, "{percent} % of the weight"),
+        }
+    }
 }
 
 /// What a run found.

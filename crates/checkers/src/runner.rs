@@ -17,7 +17,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
-use crate::judge::Start;
+use crate::judge::{Start, State};
 use crate::outcome::{Outcome, ProbeResult};
 use crate::probe::{self, Context};
 use crate::spec::Monitor;
@@ -89,7 +89,7 @@ impl Handle {
 
     /// The status of every monitor, now.
     pub fn snapshot(&self) -> Vec<MonitorStatus> {
-        self.shared.lock().supervisor.statuses()
+        self.shared.lock().supervisor.statuses(Instant::now())
     }
 
     /// Ends all probes, kills their programs and waits for the thread. Must not be called from
@@ -145,7 +145,9 @@ async fn work(shared: Arc<Shared>, report: impl Fn(Event)) {
         };
         for output in outputs {
             match output {
-                Output::StartProbe { id, monitor } => probes.start(id, monitor, &shared),
+                Output::StartProbe { id, monitor, state } => {
+                    probes.start(id, monitor, state, &shared);
+                }
                 Output::CancelProbe { id } => probes.cancel(id),
                 Output::Report(event) => report(event),
             }
@@ -177,10 +179,11 @@ struct Probes {
 }
 
 impl Probes {
-    fn start(&mut self, id: MonitorId, monitor: Arc<Monitor>, shared: &Arc<Shared>) {
+    fn start(&mut self, id: MonitorId, monitor: Arc<Monitor>, state: State, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
-        let task =
-            self.tasks.spawn(async move { (id, probe::run(&monitor, &shared.context).await) });
+        let task = self
+            .tasks
+            .spawn(async move { (id, probe::run(&monitor, state, &shared.context).await) });
         self.running.insert(id, (task, Instant::now()));
     }
 

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! One monitor's runs never overlap: its next run is set when the last one is finished, one interval
-//! (give or take the jitter) after that one's start, or at once if that moment has passed.
+//! (give or take the jitter) after that one's start, or at once if that moment has passed. Which of
+//! its intervals that is depends on the verdict, see [`Timing`](crate::spec::Timing).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub enum Output {
         id: MonitorId,
         /// What to probe.
         monitor: Arc<Monitor>,
+        /// The verdict up to now: programs are told.
+        state: State,
     },
     /// End the running probe of a monitor that is gone. Its result is not wanted, but harmless.
     CancelProbe {
@@ -68,7 +71,8 @@ pub enum Output {
 /// monitor that is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A verdict has changed, or the one that the monitor was started with is confirmed.
+    /// A verdict has changed, or the one that the monitor was started with is confirmed, or a
+    /// server that is up asks for another weight.
     Transition(Transition),
     /// A monitor's probe could not run for a reason on this machine; its verdict stands. Reported
     /// when the trouble begins and when its words change, not at every run.
@@ -82,7 +86,7 @@ pub enum Event {
     },
 }
 
-/// A changed verdict; a confirmed one where `from` and `to` are equal.
+/// A changed verdict; a confirmed one, or another weight, where `from` and `to` are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
     /// The monitor.
@@ -95,7 +99,7 @@ pub struct Transition {
     pub at: Instant,
     /// Why, in words: `tcp_check: connection refused, 3 failures in a row`.
     pub reason: String,
-    /// The outcome that decided.
+    /// The outcome that decided; its advice is the weight that is asked for from now on.
     pub outcome: Outcome,
 }
 
@@ -128,6 +132,8 @@ struct Entry {
     judge: Judge,
     /// `None` while a probe runs.
     due: Option<Instant>,
+    /// The interval over which its runs are spread already.
+    rhythm: Duration,
 }
 
 /// Holds all monitors, starts their probes when they are due, and judges the results.
@@ -181,8 +187,8 @@ impl Supervisor {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.due = None;
             self.in_flight += 1;
-            let monitor = Arc::clone(&entry.monitor);
-            self.outputs.push_back(Output::StartProbe { id, monitor });
+            let (monitor, state) = (Arc::clone(&entry.monitor), entry.judge.state());
+            self.outputs.push_back(Output::StartProbe { id, monitor, state });
         }
     }
 
@@ -200,9 +206,10 @@ impl Supervisor {
         self.outputs.pop_front()
     }
 
-    /// The status of every monitor, in the monitors' order.
-    pub fn statuses(&self) -> Vec<MonitorStatus> {
-        self.ids.values().filter_map(|id| self.entries.get(id)).map(Entry::status).collect()
+    /// The status of every monitor at `now`, in the monitors' order.
+    pub fn statuses(&self, now: Instant) -> Vec<MonitorStatus> {
+        let entries = self.ids.values().filter_map(|id| self.entries.get(id));
+        entries.map(|entry| entry.status(now)).collect()
     }
 
     fn set(&mut self, wanted: Vec<(Monitor, Start)>, now: Instant) {
@@ -227,10 +234,12 @@ impl Supervisor {
         let id = MonitorId(self.last_id);
         let timing = &monitor.check.timing;
         let judge = Judge::new(monitor.check.kind.name(), timing, start, now);
-        let at = now + place(self.seed, &monitor, timing.interval.min(FIRST_RUNS));
+        let rhythm = timing.interval.min(FIRST_RUNS);
+        let at = now + place(self.seed, &monitor, rhythm);
         let monitor = Arc::new(monitor);
         self.due.insert((at, id));
-        self.entries.insert(id, Entry { monitor: Arc::clone(&monitor), judge, due: Some(at) });
+        let entry = Entry { monitor: Arc::clone(&monitor), judge, due: Some(at), rhythm };
+        self.entries.insert(id, entry);
         (monitor, id)
     }
 
@@ -254,11 +263,6 @@ impl Supervisor {
         }
         self.in_flight -= 1;
 
-        let pause = entry.pause(self.seed, &mut self.random);
-        let at = (outcome.started + pause).max(now);
-        entry.due = Some(at);
-        self.due.insert((at, id));
-
         let monitor = Arc::clone(&entry.monitor);
         if let ProbeResult::Local(text) = &outcome.result
             && entry.judge.last().is_none_or(|last| last.result != outcome.result)
@@ -266,43 +270,57 @@ impl Supervisor {
             let (monitor, text) = (Arc::clone(&monitor), text.clone());
             self.outputs.push_back(Output::Report(Event::LocalTrouble { monitor, at: now, text }));
         }
+        let started = outcome.started;
         if let Some(change) = entry.judge.record(outcome.clone(), now) {
             self.outputs.push_back(Output::Report(Event::Transition(Transition {
                 monitor,
                 from: change.from,
                 to: change.to,
                 at: now,
-                reason: entry.judge.words(),
+                reason: entry.judge.words(now),
                 outcome,
             })));
         }
+
+        let at = (started + entry.pause(now, self.seed, &mut self.random)).max(now);
+        entry.due = Some(at);
+        self.due.insert((at, id));
     }
 }
 
 impl Entry {
     /// From the start of the run that has just ended to that of the next.
     ///
-    /// First runs are close together. The second run comes early by the share of the interval that
-    /// leads to the monitor's own place in it, so that from then on the runs are spread over the
-    /// whole interval.
-    fn pause(&self, seed: u64, random: &mut SplitMix64) -> Duration {
-        let timing = &self.monitor.check.timing;
-        let interval = timing.interval.min(LONGEST_INTERVAL);
-        if self.judge.last().is_none() {
-            let first_runs = interval.min(FIRST_RUNS);
-            return first_runs + place(seed, &*self.monitor, interval - first_runs);
+    /// First runs are close together, and so are those of a fast interval. When a longer interval
+    /// follows, its first run comes early, by the share that leads to the monitor's own place in it:
+    /// from then on the runs are spread over all of it.
+    fn pause(&mut self, now: Instant, seed: u64, random: &mut SplitMix64) -> Duration {
+        let interval = self.interval(now).min(LONGEST_INTERVAL);
+        let rhythm = std::mem::replace(&mut self.rhythm, interval);
+        if rhythm < interval {
+            return rhythm + place(seed, &*self.monitor, interval - rhythm);
         }
-        let jitter = interval / 100 * u32::from(timing.jitter_percent.min(50));
+        let jitter = interval / 100 * u32::from(self.monitor.check.timing.jitter_percent.min(50));
         interval - jitter + random.up_to(jitter * 2)
     }
 
-    fn status(&self) -> MonitorStatus {
+    fn interval(&self, now: Instant) -> Duration {
+        let timing = &self.monitor.check.timing;
+        let special = match self.judge.state() {
+            _ if self.judge.is_changing(now) => timing.fast_interval,
+            State::Down => timing.down_interval,
+            State::Up | State::Unknown => None,
+        };
+        special.unwrap_or(timing.interval)
+    }
+
+    fn status(&self, now: Instant) -> MonitorStatus {
         let judge = &self.judge;
         MonitorStatus {
             monitor: Arc::clone(&self.monitor),
             state: judge.state(),
             since: judge.since(),
-            words: judge.words(),
+            words: judge.words(now),
             passes: judge.passes(),
             failures: judge.failures(),
             totals: judge.totals(),

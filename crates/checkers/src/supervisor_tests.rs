@@ -9,7 +9,7 @@ use crate::spec::{Check, Kind, TcpCheck, Timing};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn timing() -> Timing {
-    Timing { interval: 10 * SECOND, timeout: SECOND, rise: 2, fall: 3, jitter_percent: 0 }
+    Timing { interval: 10 * SECOND, jitter_percent: 0, ..Timing::default() }
 }
 
 fn monitor(number: u16, timing: Timing) -> Monitor {
@@ -70,7 +70,7 @@ impl World {
     fn drain(&mut self) {
         while let Some(output) = self.supervisor.poll_output() {
             match output {
-                Output::StartProbe { id, monitor } => {
+                Output::StartProbe { id, monitor, .. } => {
                     let overlap = self.running.insert(id, monitor);
                     assert!(overlap.is_none(), "two runs of {id:?} at a time");
                 }
@@ -173,6 +173,58 @@ fn jitter_stays_within_its_share_of_the_interval() {
     assert!(longest > Duration::from_millis(11800), "{longest:?}");
 }
 
+#[test]
+fn the_verdict_decides_which_interval_follows() {
+    let timing = Timing {
+        fast_interval: Some(SECOND),
+        down_interval: Some(30 * SECOND),
+        rise: 2,
+        fall: 2,
+        ..timing()
+    };
+    let mut world = World::new(10);
+    world.set(vec![(monitor(1, timing), Start::Unknown)]);
+    // Up at once; its second run comes at its own place in the interval.
+    let mut last = world.run_once(ProbeResult::Passed);
+    let mut after = |result| {
+        let at = world.run_once(result);
+        std::mem::replace(&mut last, at).abs_diff(at)
+    };
+    assert!((SECOND..=10 * SECOND).contains(&after(ProbeResult::Passed)));
+    assert_eq!(after(ProbeResult::Passed), 10 * SECOND);
+    assert_eq!(after(failed()), 10 * SECOND);
+    assert_eq!(after(failed()), SECOND, "about to fall");
+    assert!((SECOND..=30 * SECOND).contains(&after(failed())), "down");
+    assert_eq!(after(failed()), 30 * SECOND, "down");
+    assert_eq!(after(ProbeResult::Passed), 30 * SECOND, "down");
+    assert_eq!(after(ProbeResult::Passed), SECOND, "about to rise");
+    assert!((SECOND..=10 * SECOND).contains(&after(ProbeResult::Passed)), "up");
+    assert_eq!(after(ProbeResult::Passed), 10 * SECOND, "up");
+}
+
+/// A thousand monitors that have all just come from their fast interval do not keep its beat.
+#[test]
+fn runs_are_spread_again_after_a_fast_interval() {
+    let timing = Timing { fast_interval: Some(SECOND), rise: 2, ..timing() };
+    let mut world = World::new(100_000);
+    world.set((0..10_000).map(|number| (monitor(number, timing), Start::Up)).collect());
+    let mut starts: BTreeMap<MonitorId, Vec<Duration>> = BTreeMap::new();
+    while world.step(100 * SECOND) && world.now - world.t0 < 15 * SECOND {
+        let at = world.now - world.t0;
+        for id in world.running.keys().copied().collect::<Vec<_>>() {
+            starts.entry(id).or_default().push(at);
+            world.finish(id, Duration::ZERO, ProbeResult::Passed);
+        }
+    }
+    // Confirmed by the second run, which is a second after the first.
+    let third: Vec<Duration> = starts.values().map(|at| at[2] - 2 * SECOND).collect();
+    assert_eq!(third.len(), 10_000);
+    // The first tenth is 1000 less what the second of the first runs holds back, the middle 1000.
+    for count in &slots(&third, 10 * SECOND, 10)[1..9] {
+        assert!((850..=1400).contains(count), "{count}");
+    }
+}
+
 /// How many of `moments` fall into each of `slots` equal parts of `span`.
 fn slots(moments: &[Duration], span: Duration, slots: u32) -> Vec<usize> {
     let part = span / slots;
@@ -218,7 +270,8 @@ fn a_set_keeps_what_stays_and_ends_what_goes() {
     let (id_a, id_b) = (id_of(&world, &a), id_of(&world, &b));
     world.finish(id_a, Duration::ZERO, ProbeResult::Passed);
     let status = |world: &World| {
-        let status = world.supervisor.statuses().into_iter().find(|s| *s.monitor == a).unwrap();
+        let status =
+            world.supervisor.statuses(world.now).into_iter().find(|s| *s.monitor == a).unwrap();
         (status.state, status.since, status.history, status.next_run)
     };
     let before = status(&world);
@@ -226,7 +279,7 @@ fn a_set_keeps_what_stays_and_ends_what_goes() {
     world.set(vec![(a.clone(), Start::Down), (c.clone(), Start::Up), (c.clone(), Start::Down)]);
     assert_eq!(world.cancelled, [id_b]);
     assert_eq!(status(&world), before);
-    let statuses = world.supervisor.statuses();
+    let statuses = world.supervisor.statuses(world.now);
     assert_eq!(statuses.len(), 2);
     assert_eq!(statuses[1].state, State::Up, "of equal monitors the first counts");
 
@@ -235,7 +288,7 @@ fn a_set_keeps_what_stays_and_ends_what_goes() {
     let events = world.events.len();
     world.finish(id_b, Duration::ZERO, ProbeResult::Passed);
     assert_eq!(world.events.len(), events);
-    let statuses = world.supervisor.statuses();
+    let statuses = world.supervisor.statuses(world.now);
     assert_eq!((statuses[1].state, statuses[1].history.len()), (State::Unknown, 0));
     assert_ne!(id_of(&world, &b), id_b);
 }
@@ -249,7 +302,7 @@ fn a_result_counts_once() {
     for _ in 0..5 {
         world.finish(id, Duration::ZERO, failed());
     }
-    let status = &world.supervisor.statuses()[0];
+    let status = &world.supervisor.statuses(world.now)[0];
     assert_eq!((status.state, status.failures), (State::Up, 1));
 }
 
@@ -276,7 +329,7 @@ fn local_trouble_is_reported_when_it_begins_and_changes_nothing() {
     };
     let texts: Vec<_> = world.events.iter().map(text).collect();
     assert_eq!(texts, ["no port", "no memory", "no memory", "no memory"]);
-    let status = &world.supervisor.statuses()[0];
+    let status = &world.supervisor.statuses(world.now)[0];
     assert_eq!((status.state, status.failures), (State::Up, 2));
 }
 
@@ -309,7 +362,7 @@ fn removing_a_running_monitor_frees_its_place() {
     assert!(world.step(SECOND));
     world.set(vec![(monitor(2, timing()), Start::Unknown)]);
     world.running.clear();
-    assert!(world.step(SECOND));
+    assert!(world.step(2 * SECOND));
     assert_eq!(world.running.values().next().unwrap().target.port(), 2);
 }
 

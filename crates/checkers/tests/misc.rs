@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use checkers::probe::{self, Context};
-use checkers::{Cause, Kind, MiscCheck, Outcome, ProbeResult};
+use checkers::{Advice, Cause, Kind, MiscCheck, Outcome, ProbeResult, State};
 use common::{HANG, LONG, failure, local, misc, monitor, run};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Gid, Pid, geteuid, setgroups};
+use nix::unistd::{Gid, Pid, geteuid, getgid, setgroups};
 
 /// For programs that should run into their timeout, with time enough to start before.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ fn own_user() -> String {
 /// A shell script run as the user of the tests, so that they run without root too.
 fn script(text: &str) -> Kind {
     let command = ["/bin/sh", "-c", text].map(str::to_owned).to_vec();
-    Kind::Misc(MiscCheck { command, user: Some(own_user()) })
+    Kind::Misc(MiscCheck { command, user: Some(own_user()), ..MiscCheck::default() })
 }
 
 async fn sh(text: &str) -> Outcome {
@@ -103,6 +103,66 @@ async fn the_program_gets_the_servers_address_and_little_else() {
     }
 }
 
+/// What the program is told beside the address: for whom it runs, and what it said before.
+#[tokio::test]
+async fn the_program_is_told_for_whom_it_runs() {
+    let test = r#"[ "$LVSD_VIRTUAL_SERVER $LVSD_WEIGHT $LVSD_STATE" = "web 7 down" ]"#;
+    let Kind::Misc(check) = script(test) else { panic!("a program") };
+    let check = MiscCheck { virtual_server: "web".into(), weight: 7, ..check };
+    let monitor = monitor(target(), Kind::Misc(check), LONG);
+    let outcome = probe::run(&monitor, State::Down, &Context::new()).await;
+    assert_eq!(outcome.result, ProbeResult::Passed);
+}
+
+#[tokio::test]
+async fn the_program_runs_in_the_group_and_the_directory_that_are_asked_for() {
+    let directory = tempfile::tempdir().unwrap().keep();
+    let group = nix::unistd::Group::from_gid(getgid()).unwrap().unwrap().name;
+    let test = format!(r#"[ "$(pwd)" = {} ] && [ "$(id -gn)" = {group} ]"#, directory.display());
+    let Kind::Misc(check) = script(&test) else { panic!("a program") };
+    let check = MiscCheck { group: Some(group), directory: Some(directory.clone()), ..check };
+    assert_eq!(run(target(), Kind::Misc(check), LONG).await.result, ProbeResult::Passed);
+    std::fs::remove_dir(directory).unwrap();
+
+    if geteuid().is_root() {
+        let command = ["/bin/sh", "-c", r#"[ "$(id -u) $(id -G)" = "$(id -u nobody) 7" ]"#];
+        let Kind::Misc(check) = misc(&command) else { panic!("a program") };
+        let seven = nix::unistd::Group::from_gid(Gid::from_raw(7)).unwrap().unwrap().name;
+        let check = MiscCheck { group: Some(seven), ..check };
+        assert_eq!(run(target(), Kind::Misc(check), LONG).await.result, ProbeResult::Passed);
+    }
+}
+
+/// The table of keepalived's manual for `misc_dynamic`: 0 up, 1 down, 2 to 255 up with the weight
+/// that is 2 less.
+#[tokio::test]
+async fn with_dynamic_weight_the_exit_status_is_a_weight() {
+    for (status, advice) in
+        [(0, None), (2, Some(0)), (3, Some(1)), (102, Some(100)), (255, Some(253))]
+    {
+        let Kind::Misc(check) = script(&format!("exit {status}")) else { panic!("a program") };
+        let check = MiscCheck { dynamic_weight: true, ..check };
+        let outcome = run(target(), Kind::Misc(check), LONG).await;
+        assert_eq!(outcome.result, ProbeResult::Passed, "{status}");
+        assert_eq!(outcome.advice, advice.map(Advice::Weight), "{status}");
+    }
+    for (text, cause) in [("exit 1", Cause::Exit(1)), ("kill -KILL $$", Cause::Signal(9))] {
+        let Kind::Misc(check) = script(text) else { panic!("a program") };
+        let check = MiscCheck { dynamic_weight: true, ..check };
+        failure(&run(target(), Kind::Misc(check), LONG).await, cause);
+    }
+}
+
+#[tokio::test]
+async fn the_last_lines_of_a_success_are_kept_too() {
+    let outcome = sh("echo 3 of 4 disks; exit 0").await;
+    assert_eq!(
+        (outcome.result, outcome.note.as_deref()),
+        (ProbeResult::Passed, Some("3 of 4 disks"))
+    );
+    assert_eq!(sh("exit 0").await.note, None);
+}
+
 #[tokio::test]
 async fn arguments_reach_the_program_as_they_are() {
     let words = [
@@ -115,7 +175,7 @@ async fn arguments_reach_the_program_as_they_are() {
         "",
     ];
     let command = words.map(str::to_owned).to_vec();
-    let kind = Kind::Misc(MiscCheck { command, user: Some(own_user()) });
+    let kind = Kind::Misc(MiscCheck { command, user: Some(own_user()), ..MiscCheck::default() });
     assert_eq!(run(target(), kind, LONG).await.result, ProbeResult::Passed);
 }
 
@@ -149,14 +209,32 @@ async fn a_program_that_cannot_be_run_is_local_trouble() {
         (file.to_str().unwrap(), "Permission denied"),
         (directory.path().to_str().unwrap(), "Permission denied"),
     ] {
-        let check = MiscCheck { command: vec![name.to_owned()], user: user.clone() };
+        let command = vec![name.to_owned()];
+        let check = MiscCheck { command, user: user.clone(), ..MiscCheck::default() };
         let text = local(&run(target(), Kind::Misc(check), LONG).await);
         assert!(text.starts_with(&format!("start {name} as user ")), "{text}");
         assert!(text.contains(why), "{text}");
     }
-    let check = MiscCheck { command: vec!["/bin/true".into()], user: Some("no-such-user".into()) };
-    let text = local(&run(target(), Kind::Misc(check), LONG).await);
-    assert_eq!(text, "look up user no-such-user: no such user");
+    let ok = MiscCheck { command: vec!["/bin/true".into()], user, ..MiscCheck::default() };
+    let nobody = Some("no-such-one".to_owned());
+    let nowhere = Some("/no/such/directory".into());
+    let as_user = format!("start /bin/true as user {}", own_user());
+    for (check, expected) in [
+        (
+            MiscCheck { user: nobody.clone(), ..ok.clone() },
+            "look up user no-such-one: no such user".to_owned(),
+        ),
+        (
+            MiscCheck { group: nobody, ..ok.clone() },
+            "look up group no-such-one: no such group".to_owned(),
+        ),
+        (
+            MiscCheck { directory: nowhere, ..ok },
+            format!("{as_user} in /no/such/directory: No such file or directory"),
+        ),
+    ] {
+        assert_eq!(local(&run(target(), Kind::Misc(check), LONG).await), expected);
+    }
 }
 
 #[tokio::test]
@@ -220,7 +298,8 @@ async fn endless_output_neither_stops_the_program_nor_grows() {
 async fn dropping_the_probe_kills_the_program() {
     let unique = unique();
     let monitor = monitor(target(), script(&format!("sleep {unique} & sleep {unique}")), LONG);
-    let probe = tokio::spawn(async move { probe::run(&monitor, &Context::new()).await });
+    let probe =
+        tokio::spawn(async move { probe::run(&monitor, State::Unknown, &Context::new()).await });
     until(&unique, |count| count == 2).await;
     probe.abort();
     until(&unique, |count| count == 0).await;

@@ -15,7 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use checkers::runner::{self, Handle};
-use checkers::{Check, Connect, Event, Kind, MiscCheck, Monitor, Start, State, Timing, Transition};
+use checkers::{
+    Check, Connect, Event, Initial, Kind, MiscCheck, Monitor, Start, State, Timing, Transition,
+};
 use common::{HANG, LONG, http, refusing, tcp};
 
 const QUICK: Timing = Timing {
@@ -24,6 +26,10 @@ const QUICK: Timing = Timing {
     rise: 2,
     fall: 3,
     jitter_percent: 5,
+    fast_interval: None,
+    down_interval: None,
+    initial: Initial::Adopt,
+    damping: None,
 };
 
 fn monitor(target: SocketAddr, kind: Kind, timing: Timing) -> Monitor {
@@ -130,7 +136,8 @@ fn monitors_that_are_no_longer_set_are_left_alone() {
 #[test]
 fn local_trouble_is_told_and_the_state_stays() {
     let (_socket, address) = refusing();
-    let check = MiscCheck { command: vec!["/nonexistent/check".into()], user: Some("root".into()) };
+    let command = vec!["/nonexistent/check".into()];
+    let check = MiscCheck { command, user: Some("root".into()), ..MiscCheck::default() };
     let (handle, events) = start();
     handle.set(vec![(monitor(address, Kind::Misc(check), QUICK), Start::Up)]);
     let Event::LocalTrouble { text, .. } = events.recv_timeout(HANG).unwrap() else {
@@ -163,7 +170,7 @@ fn a_stop_kills_running_programs() {
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
     let sleep = format!("8{:09}", std::process::id());
     let command = vec!["/bin/sh".into(), "-c".into(), format!("sleep {sleep} & sleep {sleep}")];
-    let check = MiscCheck { command, user: Some(user) };
+    let check = MiscCheck { command, user: Some(user), ..MiscCheck::default() };
     let (handle, _events) = start();
     let timing = Timing { timeout: LONG, ..QUICK };
     handle.set(vec![(monitor(address, Kind::Misc(check), timing), Start::Up)]);

@@ -301,7 +301,7 @@ impl World {
 
     fn take_starts(&mut self) {
         while let Some(output) = self.supervisor.poll_output() {
-            let Output::StartProbe { id, monitor } = output else { panic!("{output:?}") };
+            let Output::StartProbe { id, monitor, .. } = output else { panic!("{output:?}") };
             let shadow = self.shadows.get_mut(&*monitor).unwrap();
             assert!(shadow.starts.is_empty() || shadow.idle_since.is_some(), "overlapping runs");
             assert!(self.seen.insert(id) == shadow.starts.is_empty(), "one id, one life");
@@ -322,7 +322,7 @@ impl World {
 
     fn compare(&self) {
         assert!(self.running.len() <= self.limit);
-        let statuses = self.supervisor.statuses();
+        let statuses = self.supervisor.statuses(self.now);
         assert!(statuses.iter().map(|status| &*status.monitor).eq(self.shadows.keys()));
         let full = self.running.len() == self.limit;
         assert!(!full || self.supervisor.poll_timeout().is_none());
@@ -351,6 +351,7 @@ fn monitor(number: u16) -> Monitor {
         rise: 1 + u32::from(number % 3),
         fall: 1 + u32::from(number % 4),
         jitter_percent: u8::try_from(number * 3 % 51).unwrap(),
+        ..Timing::default()
     };
     let target = SocketAddr::from(([192, 0, 2, 1], number));
     Monitor { target, check: Check { kind: Kind::Tcp(TcpCheck::default()), timing } }

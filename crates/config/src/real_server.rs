@@ -21,6 +21,8 @@ pub(crate) struct Inherited<'a> {
     /// `None` if they are refused.
     pub(crate) keys: Option<&'a [At<ServiceKey>]>,
     pub(crate) forwarding: Forwarding,
+    /// Name of the virtual server.
+    pub(crate) name: &'a str,
     pub(crate) checks: &'a [At<CheckDraft>],
 }
 
@@ -148,8 +150,11 @@ pub(crate) fn all(
             let checks = t.optional("checks", |v| v.list(check));
             let address = address?;
             let checks = checks.as_ref().map_or(inherited.checks, |checks| &checks.value);
-            let checks = checks.iter().map(|check| check.value.resolve(&address, t.report));
-            let checks = checks.collect();
+            let weight = destination.map_or(0, |destination| destination.weight.get());
+            let resolve = |check: &At<CheckDraft>| {
+                check.value.resolve(&address, inherited.name, weight, t.report)
+            };
+            let checks = checks.iter().map(resolve).collect();
             Some(RealServer { destination: destination?, checks })
         }))
     });

@@ -46,7 +46,8 @@ fn virtual_server(entry: &Entry<'_>, seen: &mut Unique<ServiceKey>) -> Option<Vi
         let forwarding = Forwarding::read(t, Some(direct));
         let checks = t.optional("checks", |v| v.list(check));
         let checks = checks.map_or_else(Vec::new, |checks| checks.value);
-        let inherited = Inherited { keys: keys.as_deref(), forwarding, checks: &checks };
+        let inherited =
+            Inherited { keys: keys.as_deref(), forwarding, name: entry.name, checks: &checks };
         let mut seen_servers = Unique::default();
         let real_servers =
             t.required("real_servers", |v| real_server::all(v, &inherited, &mut seen_servers));

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use checkers::{
-    Check, Connect, Header, HttpGet, Kind, MiscCheck, StatusRange, TcpCheck, Timing, Tls,
+    Check, Connect, Damping, Header, HttpGet, Initial, Kind, MiscCheck, StatusRange, TcpCheck,
+    Timing, Tls,
 };
 use config::{
     Config, Drain, DrainPolicy, Global, Ipvs, OnFailure, Panic, Persistence, Policy, RealServer,
@@ -333,6 +334,14 @@ fn real_servers_inherit_what_they_do_not_say() {
         rise: 4,
         fall: 5,
         jitter_percent: 50,
+        fast_interval: Some(Duration::from_secs(1)),
+        down_interval: Some(Duration::from_secs(300)),
+        initial: Initial::Down,
+        damping: Some(Damping {
+            falls: 3,
+            within: Duration::from_secs(600),
+            hold: Duration::from_secs(1800),
+        }),
     };
     let http = HttpGet {
         connect: Connect { port: Some(8080), ..Connect::default() },
@@ -360,7 +369,15 @@ fn real_servers_inherit_what_they_do_not_say() {
     let second = server("198.51.100.12:80", Forward::Tunnel(gre), Vec::new());
 
     let command = vec!["/bin/check".to_owned(), "--fast".to_owned()];
-    let misc = MiscCheck { command, user: Some("checker".to_owned()) };
+    let misc = MiscCheck {
+        command,
+        user: Some("checker".to_owned()),
+        group: Some("disk".to_owned()),
+        directory: Some("/var/lib/checker".into()),
+        dynamic_weight: true,
+        virtual_server: "web".to_owned(),
+        weight: 1,
+    };
     let https = HttpGet {
         tls: Some(Tls { verify: true, server_name: None, ca_file: None }),
         ..plain_http()

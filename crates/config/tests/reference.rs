@@ -23,7 +23,7 @@ sorry_servers = [{ zzzzzzzz = 1 }]
 quorum_up = { zzzzzzzz = 1 }
 drain = { zzzzzzzz = 1 }
 checks = [
-    { zzzzzzzz = 1 },
+    { zzzzzzzz = 1, flap_damping = { zzzzzzzz = 1 } },
     { tcp_check = { zzzzzzzz = 1 } },
     { http_get = { zzzzzzzz = 1, tls = { zzzzzzzz = 1 } } },
     { misc_check = { zzzzzzzz = 1 } },
@@ -36,7 +36,7 @@ announce = { zzzzzzzz = 1 }
 "#;
 
 /// What a table is called in an error, and its heading in the reference.
-const HEADINGS: [(&str, &str); 21] = [
+const HEADINGS: [(&str, &str); 22] = [
     ("a configuration", "The top of a file"),
     ("`[global]`", "`[global]`"),
     ("`[ipvs]`", "`[ipvs]`"),
@@ -50,6 +50,7 @@ const HEADINGS: [(&str, &str); 21] = [
     ("a script", "`quorum_up` and `quorum_down`"),
     ("`drain`", "`drain`"),
     ("a check", "`checks`"),
+    ("`flap_damping`", "`flap_damping`"),
     ("`tcp_check`", "`tcp_check`"),
     ("`http_get`", "`http_get`"),
     ("`tls`", "`tls`"),

@@ -8,11 +8,14 @@
 //! 4. `on_failure = "weight_zero"` keeps a failed server in the table, without new connections.
 //! 5. Slow start: a server that comes in gets its weight step by step.
 //!
+//! The weight of a server is the operator's, else the lowest that one of its passing checks asks
+//! for, else the configured one.
+//!
 //! Before all that comes the operator: a server that is disabled or drained takes no part in it.
 
 use std::time::Instant;
 
-use checkers::{Check, Monitor, State};
+use checkers::{Advice, Check, Initial, Monitor, State};
 use config::{OnFailure, Panic, RealServer, VirtualServer};
 use ipvs::{DestinationKey, Weight};
 
@@ -66,7 +69,7 @@ pub(crate) struct Decision {
 pub struct Condition {
     /// Whether the quorum is there; `None` while servers wait for their first check.
     pub quorum: Option<bool>,
-    /// Sum of the configured weights of the healthy real servers.
+    /// Sum of the weights of the healthy real servers, without slow start.
     pub live_weight: u64,
     /// Why the panic policy is in force, if it is.
     pub panic: Option<String>,
@@ -81,6 +84,8 @@ struct Judged<'a> {
     since: Option<Instant>,
     was: Placement,
     wish: Option<Wish>,
+    /// The lowest weight that one of its passing checks asks for.
+    asked: Option<Weight>,
 }
 
 impl Judged<'_> {
@@ -106,11 +111,11 @@ impl Judged<'_> {
         self.takes_part() && self.state == State::Down
     }
 
-    /// The weight of the definitions, or the operator's.
+    /// The weight of the operator, of the checks, or of the definitions.
     fn weight(&self) -> Weight {
         match self.wish {
             Some(Wish::Weight(weight, _)) => weight,
-            _ => self.server.destination.weight,
+            _ => self.asked.unwrap_or(self.server.destination.weight),
         }
     }
 }
@@ -177,28 +182,63 @@ fn judge<'a>(
 ) -> Judged<'a> {
     let was = memory.place(virtual_server, &server.destination.key);
     let wish = memory.wish(virtual_server, &server.destination.key);
-    let judged =
-        |state, why: String, since| Judged { server, state, why, since, was, wish: wish.clone() };
+    let configured = server.destination.weight;
     let mut unknown = 0;
+    let mut failing = None;
     let mut passing = "";
+    let mut asked: Option<(Weight, &Check, Advice)> = None;
     for check in &server.checks {
         match health.get(&monitor(server, check)) {
-            Some(Health { state: State::Down, why, since }) => {
-                return judged(State::Down, why.clone(), Some(*since));
+            Some(Health { state: State::Down, why, since, .. }) => {
+                failing = failing.or(Some((why.as_str(), Some(*since))));
             }
-            Some(Health { state: State::Up, why, .. }) => passing = why,
-            Some(Health { state: State::Unknown, .. }) | None => unknown += 1,
+            Some(Health { state: State::Up, why, advice, .. }) => {
+                passing = why;
+                if let Some(advice) = *advice {
+                    let weight = advised(configured, advice);
+                    if asked.is_none_or(|(lowest, ..)| weight < lowest) {
+                        asked = Some((weight, check, advice));
+                    }
+                }
+            }
+            Some(Health { state: State::Unknown, .. }) | None => match check.timing.initial {
+                Initial::Up => passing = "counts as up until it is checked",
+                Initial::Down if was == Placement::In => {
+                    failing = failing.or(Some(("counts as down until it is checked", None)));
+                }
+                Initial::Adopt | Initial::Down => unknown += 1,
+            },
         }
     }
-    match (server.checks.len(), unknown) {
-        (0, _) => judged(State::Up, "no checks".to_owned(), None),
-        (1, 0) => judged(State::Up, passing.to_owned(), None),
-        (count, 0) => judged(State::Up, format!("all {count} checks pass"), None),
+    let (state, why) = match (server.checks.len(), unknown, failing) {
+        (_, _, Some((why, _))) => (State::Down, why.to_owned()),
+        (0, ..) => (State::Up, "no checks".to_owned()),
+        (1, 0, None) => (State::Up, passing.to_owned()),
+        (count, 0, None) => {
+            let words = asked.map_or_else(String::new, |(_, check, advice)| {
+                format!(", {} asks for {advice}", check.kind.name())
+            });
+            (State::Up, format!("all {count} checks pass{words}"))
+        }
         _ if was == Placement::In => {
-            judged(State::Unknown, "in the table already, not checked yet".to_owned(), None)
+            (State::Unknown, "in the table already, not checked yet".to_owned())
         }
-        _ => judged(State::Unknown, "not checked yet".to_owned(), None),
-    }
+        _ => (State::Unknown, "not checked yet".to_owned()),
+    };
+    let since = failing.and_then(|(_, since)| since);
+    let asked = asked.map(|(weight, ..)| weight);
+    Judged { server, state, why, since, was, wish, asked }
+}
+
+/// The weight that a check asks for. A share is rounded up: only 0 % means no new connections.
+fn advised(configured: Weight, advice: Advice) -> Weight {
+    let weight = match advice {
+        Advice::Weight(weight) => u64::from(weight),
+        Advice::Percent(percent) => {
+            (u64::from(configured.get()) * u64::from(percent)).div_ceil(100)
+        }
+    };
+    u32::try_from(weight).ok().and_then(Weight::new).unwrap_or(Weight::MAX)
 }
 
 /// At most so many of `count` servers may be out for their health, and never the last one.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use checkers::{Monitor, State};
+use checkers::{Advice, Monitor, State};
 use config::{Ipvs, SyncDaemon, SyncRole, VirtualServer};
 use ipvs::{Daemon, DaemonRole, Destination, DestinationKey, Service, ServiceKey, Timeouts};
 
@@ -18,6 +18,8 @@ pub struct Health {
     pub since: Instant,
     /// Why, in words: `http_get: connection refused, 3 failures in a row`.
     pub why: String,
+    /// The weight that it asks for.
+    pub advice: Option<Advice>,
 }
 
 /// What every monitor last found. A monitor that is not in it is not known yet.

@@ -238,7 +238,8 @@ impl World {
                     let monitor = monitors[index].clone();
                     let state = if self.random.chance(50) { State::Up } else { State::Down };
                     self.health.insert(monitor.clone(), state);
-                    let health = Health { state, since: self.now, why: "chance".to_owned() };
+                    let health =
+                        Health { state, since: self.now, why: "chance".to_owned(), advice: None };
                     self.engine.handle(Input::Health(vec![(monitor, health)]), self.now);
                 }
             }
@@ -298,7 +299,7 @@ impl World {
         for (monitor, state) in self.health.clone() {
             let state = if state == State::Unknown { State::Up } else { state };
             self.health.insert(monitor.clone(), state);
-            let health = Health { state, since: self.now, why: "settled".to_owned() };
+            let health = Health { state, since: self.now, why: "settled".to_owned(), advice: None };
             self.engine.handle(Input::Health(vec![(monitor, health)]), self.now);
             self.drain();
         }

@@ -73,7 +73,10 @@ fn check(check: &CheckExplanation) -> String {
             vec![
                 result.started.at.clone(),
                 format!("{:.1} ms", latency.as_secs_f64() * 1000.0),
-                result.result.clone(),
+                match &result.note {
+                    Some(note) => format!("{}: {note}", result.result),
+                    None => result.result.clone(),
+                },
             ]
         })
         .collect();

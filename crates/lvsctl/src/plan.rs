@@ -44,10 +44,11 @@ fn knowledge(socket: &Path) -> anyhow::Result<Knowledge> {
     };
     let planning = crate::ask(client.planning())??;
     let since = Instant::now();
-    let health = planning
-        .health
-        .into_iter()
-        .map(|check| (check.monitor, Health { state: check.state.into(), since, why: check.why }));
+    let health = planning.health.into_iter().map(|check| {
+        let health =
+            Health { state: check.state.into(), since, why: check.why, advice: check.advice };
+        (check.monitor, health)
+    });
     let owned = planning.owned.iter().map(|key| Ok(key.parse()?));
     let knowledge = Knowledge {
         health: health.collect(),

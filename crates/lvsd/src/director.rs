@@ -239,7 +239,8 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn run_script(script: Script, environment: Vec<(&'static str, String)>) {
     let name = script.command.join(" ");
-    let program = Program { command: script.command, user: script.user, environment };
+    let Script { command, user } = script;
+    let program = Program { command, user, environment, ..Program::default() };
     match run_program(program, SCRIPT_TIMEOUT).await {
         ProbeResult::Passed => tracing::info!("script {name}: done"),
         failed => tracing::warn!("script {name}: {failed}"),

@@ -56,5 +56,6 @@ fn result(outcome: &Outcome) -> CheckResult {
         latency_microseconds: u64::try_from(outcome.latency.as_micros()).unwrap_or(u64::MAX),
         result: outcome.result.to_string(),
         passed: outcome.result == ProbeResult::Passed,
+        note: outcome.note.clone(),
     }
 }

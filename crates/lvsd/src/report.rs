@@ -140,6 +140,7 @@ impl Reporter {
                     monitor,
                     state: health.state.into(),
                     why: health.why,
+                    advice: health.advice,
                 })
                 .collect(),
         })

@@ -235,8 +235,12 @@ fn host_name() -> anyhow::Result<String> {
 fn report_health(director: &Director, event: checkers::Event) {
     match event {
         checkers::Event::Transition(transition) => {
-            let health =
-                Health { state: transition.to, since: transition.at, why: transition.reason };
+            let health = Health {
+                state: transition.to,
+                since: transition.at,
+                why: transition.reason,
+                advice: transition.outcome.advice,
+            };
             // The director is gone only when lvsd stops.
             let monitor = Box::new(Monitor::clone(&transition.monitor));
             let _ = director.send(Message::Health(monitor, health));

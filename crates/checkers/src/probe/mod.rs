@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use program::Program;
 
+use crate::judge::State;
 use crate::outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 use crate::spec::{Kind, Monitor};
 
@@ -41,20 +42,24 @@ impl Context {
 /// even be killed: one second more). Dropping the future ends the run: connections are reset,
 /// programs are killed.
 ///
+/// `state` is the verdict up to now, which a program is told.
+///
 /// Must run inside a tokio runtime with I/O and time.
-pub async fn run(monitor: &Monitor, context: &Context) -> Outcome {
+pub async fn run(monitor: &Monitor, state: State, context: &Context) -> Outcome {
     let started = Instant::now();
     let deadline = Deadline::new(started, monitor.check.timing.timeout);
     let result = match &monitor.check.kind {
         Kind::Tcp(check) => tcp::run(monitor.target, check, &deadline).await,
         Kind::Http(check) => http::run(monitor.target, check, &deadline, context).await,
-        Kind::Misc(check) => misc::run(monitor.target, check, &deadline).await,
+        Kind::Misc(check) => misc::run(monitor.target, state, check, &deadline).await,
     };
-    let (advice, note) = match &result {
-        Ok(passed) => (passed.advice, passed.note.clone()),
-        Err(_) => (None, None),
-    };
-    Outcome { started, latency: started.elapsed(), result: result.into(), advice, note }
+    let latency = started.elapsed();
+    match result {
+        Ok(Passed { advice, note }) => {
+            Outcome { started, latency, result: ProbeResult::Passed, advice, note }
+        }
+        Err(stop) => Outcome::new(started, latency, stop.into()),
+    }
 }
 
 /// Runs a program that is no check, such as a notification, under the rules of `misc_check`: no
@@ -63,7 +68,8 @@ pub async fn run(monitor: &Monitor, context: &Context) -> Outcome {
 /// Must run inside a tokio runtime with I/O and time.
 pub async fn run_program(program: Program, timeout: Duration) -> ProbeResult {
     let deadline = Deadline::new(Instant::now(), timeout);
-    program::run(program, &deadline).await.into()
+    let ended = program::run(program, &deadline).await.and_then(program::Ended::succeeded);
+    ended.map_or_else(ProbeResult::from, |_| ProbeResult::Passed)
 }
 
 /// What a passing run has to say.
@@ -80,12 +86,11 @@ enum Stop {
     Local(String),
 }
 
-impl<T> From<Result<T, Stop>> for ProbeResult {
-    fn from(result: Result<T, Stop>) -> Self {
-        match result {
-            Ok(_) => Self::Passed,
-            Err(Stop::Failed(failure)) => Self::Failed(failure),
-            Err(Stop::Local(text)) => Self::Local(text),
+impl From<Stop> for ProbeResult {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed(failure) => Self::Failed(failure),
+            Stop::Local(text) => Self::Local(text),
         }
     }
 }

@@ -1,15 +1,16 @@
-//! Programs of the configuration: they pass when they exit with status 0.
+//! Programs of the configuration.
 //!
 //! A program runs in a process group of its own, which is killed when the run ends, however it
 //! ends: nothing that it started stays, unless that made itself a session or group of its own.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Gid, Pid, Uid, User, geteuid};
+use nix::unistd::{Gid, Group, Pid, Uid, User, geteuid};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
@@ -23,24 +24,37 @@ const DEFAULT_USER: &str = "nobody";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// So much of the end of the output is kept.
 const TAIL_BYTES: usize = 512;
-/// So many of its last lines go into the failure's text.
+/// So many of its last lines are shown.
 const TAIL_LINES: usize = 3;
 /// A killed program that does not go within this time hangs in the kernel; it is left to it.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// A program to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Program {
     /// The program, an absolute path, and its arguments.
     pub command: Vec<String>,
     /// User to run as; `None` is `nobody`.
     pub user: Option<String>,
+    /// Group to run as; `None` is the user's.
+    pub group: Option<String>,
+    /// Working directory; `None` is `/`.
+    pub directory: Option<PathBuf>,
     /// Its environment besides `PATH`: names and values.
     pub environment: Vec<(&'static str, String)>,
 }
 
-/// Runs a program to its end, or to the deadline.
-pub(super) async fn run(program: Program, deadline: &Deadline) -> Result<(), Stop> {
+/// How a program ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Its exit status, or the signal that killed it.
+    pub(super) status: ExitStatus,
+    /// The last lines of its output, if there are any.
+    pub(super) output: Option<String>,
+}
+
+/// Runs a program to its end; one that is not done by the deadline has failed.
+pub(super) async fn run(program: Program, deadline: &Deadline) -> Result<Ended, Stop> {
     let mut program = start(program, deadline).await?;
     let mut tail = Tail::default();
     let ended = deadline.within("the program ran", program.wait(&mut tail)).await;
@@ -51,32 +65,46 @@ pub(super) async fn run(program: Program, deadline: &Deadline) -> Result<(), Sto
             // Only to leave no zombie: how a killed program ended says nothing.
             let _ = tokio::time::timeout(KILL_GRACE, program.child.wait()).await;
             program.drain(&mut tail);
-            return Err(tail.explain(late));
+            return Err(explained(late, tail.lines()));
         }
     };
     program.drain(&mut tail);
     let status = status
         .map_err(|error| Stop::Local(socket::doing_failed("wait for the program's end", &error)))?;
-    judge(status).map_err(|stop| tail.explain(stop))
+    Ok(Ended { status, output: tail.lines() })
 }
 
-fn judge(status: ExitStatus) -> Result<(), Stop> {
-    if status.success() {
-        return Ok(());
+impl Ended {
+    /// The last lines of the output of a program that exited with 0; any other end is a failure.
+    pub(super) fn succeeded(self) -> Result<Option<String>, Stop> {
+        let Self { status, output } = self;
+        if status.success() {
+            return Ok(output);
+        }
+        let stop = if let Some(code) = status.code() {
+            Stop::failed(Cause::Exit(code), format!("exit status {code}"))
+        } else {
+            let number = status.signal().unwrap_or_default();
+            let name = Signal::try_from(number).map_or("an unknown signal", Signal::as_str);
+            Stop::failed(Cause::Signal(number), format!("killed by {name}"))
+        };
+        Err(explained(stop, output))
     }
-    if let Some(code) = status.code() {
-        return Err(Stop::failed(Cause::Exit(code), format!("exit status {code}")));
+}
+
+/// The failure with the last lines of the output.
+fn explained(mut stop: Stop, output: Option<String>) -> Stop {
+    if let (Stop::Failed(failure), Some(output)) = (&mut stop, output) {
+        failure.text = format!("{}: {output}", failure.text);
     }
-    let number = status.signal().unwrap_or_default();
-    let name = Signal::try_from(number).map_or("an unknown signal", Signal::as_str);
-    Err(Stop::failed(Cause::Signal(number), format!("killed by {name}")))
+    stop
 }
 
 /// A running program. Dropping it kills its group.
 #[derive(Debug)]
 struct Running {
     child: Child,
-    group: Group,
+    group: ProcessGroup,
     output: pipe::Receiver,
 }
 
@@ -112,9 +140,9 @@ impl Running {
 
 /// The process group of a program.
 #[derive(Debug)]
-struct Group(Pid);
+struct ProcessGroup(Pid);
 
-impl Group {
+impl ProcessGroup {
     /// The group's number stays taken while it has a member, even after its leader was waited
     /// for; killing an empty group fails with ESRCH, which is as good.
     fn kill(&self) {
@@ -122,7 +150,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.kill();
     }
@@ -145,7 +173,9 @@ fn start_now(program: &Program) -> Result<Running, Stop> {
     let [name, arguments @ ..] = program.command.as_slice() else {
         return Err(Stop::Local("there is no program to start".into()));
     };
-    let doing = format!("start {name} as user {user}");
+    let directory = program.directory.as_deref();
+    let place = directory.map_or_else(String::new, |path| format!(" in {}", path.display()));
+    let doing = format!("start {name} as user {user}{place}");
     let failed = |error: io::Error| Stop::Local(socket::doing_failed(&doing, &error));
 
     let (reader, writer) = io::pipe().map_err(failed)?;
@@ -153,7 +183,7 @@ fn start_now(program: &Program) -> Result<Running, Stop> {
     let mut command = Command::new(name);
     command
         .args(arguments)
-        .current_dir("/")
+        .current_dir(directory.unwrap_or_else(|| Path::new("/")))
         .env_clear()
         .env("PATH", PATH)
         .envs(program.environment.iter().map(|(name, value)| (name, value)))
@@ -161,7 +191,7 @@ fn start_now(program: &Program) -> Result<Running, Stop> {
         .stdout(writer.try_clone().map_err(failed)?)
         .stderr(writer)
         .process_group(0);
-    if let Some((uid, gid)) = identity(user)? {
+    if let Some((uid, gid)) = identity(user, program.group.as_deref())? {
         // With `uid`, std also empties the list of supplementary groups (documented at
         // std::os::unix::process::CommandExt::uid).
         command.gid(gid.as_raw()).uid(uid.as_raw());
@@ -171,17 +201,21 @@ fn start_now(program: &Program) -> Result<Running, Stop> {
     let Some(id) = id else {
         return Err(Stop::Local(format!("{doing}: it has no process id")));
     };
-    Ok(Running { child, group: Group(Pid::from_raw(id)), output })
+    Ok(Running { child, group: ProcessGroup(Pid::from_raw(id)), output })
 }
 
-/// Whom to become to be `user`; `None` when that is who we are.
-fn identity(user: &str) -> Result<Option<(Uid, Gid)>, Stop> {
-    match User::from_name(user) {
-        Ok(Some(found)) if found.uid == geteuid() => Ok(None),
-        Ok(Some(found)) => Ok(Some((found.uid, found.gid))),
-        Ok(None) => Err(Stop::Local(format!("look up user {user}: no such user"))),
-        Err(errno) => Err(Stop::Local(format!("look up user {user}: {}", errno.desc()))),
-    }
+/// Whom to become to be `user` in `group`; `None` when that is who we are.
+fn identity(user: &str, group: Option<&str>) -> Result<Option<(Uid, Gid)>, Stop> {
+    let found = User::from_name(user)
+        .map_err(|errno| Stop::Local(format!("look up user {user}: {}", errno.desc())))?
+        .ok_or_else(|| Stop::Local(format!("look up user {user}: no such user")))?;
+    let Some(group) = group else {
+        return Ok((found.uid != geteuid()).then_some((found.uid, found.gid)));
+    };
+    let group = Group::from_name(group)
+        .map_err(|errno| Stop::Local(format!("look up group {group}: {}", errno.desc())))?
+        .ok_or_else(|| Stop::Local(format!("look up group {group}: no such group")))?;
+    Ok(Some((found.uid, group.gid)))
 }
 
 /// The end of a program's output.
@@ -195,9 +229,8 @@ impl Tail {
         self.0.drain(..excess);
     }
 
-    /// The failure with the last lines of the output.
-    fn explain(&self, stop: Stop) -> Stop {
-        let Stop::Failed(mut failure) = stop else { return stop };
+    /// The last lines, on one line.
+    fn lines(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.0);
         let mut lines: Vec<String> = text
             .lines()
@@ -207,10 +240,7 @@ impl Tail {
             .take(TAIL_LINES)
             .collect();
         lines.reverse();
-        if !lines.is_empty() {
-            failure.text = format!("{}: {}", failure.text, lines.join(" / "));
-        }
-        Stop::Failed(failure)
+        (!lines.is_empty()).then(|| lines.join(" / "))
     }
 }
 
@@ -218,20 +248,13 @@ impl Tail {
 mod tests {
     use super::*;
 
-    fn text(tail: &Tail) -> String {
-        match tail.explain(Stop::failed(Cause::Exit(2), "exit status 2")) {
-            Stop::Failed(failure) => failure.text,
-            Stop::Local(text) => panic!("{text}"),
-        }
-    }
-
     #[test]
-    fn the_last_lines_explain_a_failure() {
+    fn the_last_lines_are_kept() {
         let mut tail = Tail::default();
-        assert_eq!(text(&tail), "exit status 2");
+        assert_eq!(tail.lines(), None);
         tail.push(b"one\ntwo\n\nthree\x07\r\nfo");
         tail.push(b"ur\n");
-        assert_eq!(text(&tail), "exit status 2: two / three? / four");
+        assert_eq!(tail.lines().unwrap(), "two / three? / four");
     }
 
     #[test]
@@ -242,6 +265,6 @@ mod tests {
         }
         assert_eq!(tail.0.len(), TAIL_BYTES);
         tail.push(&[0xff; 100]);
-        assert!(text(&tail).len() < 2 * TAIL_BYTES);
+        assert!(tail.lines().unwrap().len() < 2 * TAIL_BYTES);
     }
 }

@@ -5,10 +5,10 @@ mod connect;
 mod http;
 mod misc;
 mod tcp;
+mod timing;
 mod tls;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ pub use connect::Connect;
 pub use http::{Header, HttpGet, StatusRange};
 pub use misc::MiscCheck;
 pub use tcp::TcpCheck;
+pub use timing::{Damping, Initial, Timing};
 pub use tls::Tls;
 
 /// One check of one real server. Equal monitors are the same monitor: they run once.
@@ -34,33 +35,6 @@ pub struct Check {
     pub kind: Kind,
     /// When it is done and how its results count.
     pub timing: Timing,
-}
-
-/// Times and thresholds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Timing {
-    /// From the start of one run to the start of the next. keepalived: `delay_loop`.
-    pub interval: Duration,
-    /// A run that takes longer has failed. keepalived: `connect_timeout`, `misc_timeout`.
-    pub timeout: Duration,
-    /// So many successes in a row bring a server up; at least 1.
-    pub rise: u32,
-    /// So many failures in a row take it down; at least 1. keepalived: `retry` + 1.
-    pub fall: u32,
-    /// Each run starts up to this share of the interval earlier or later: 0 to 50 per cent.
-    pub jitter_percent: u8,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(2),
-            timeout: Duration::from_secs(1),
-            rise: 2,
-            fall: 3,
-            jitter_percent: 5,
-        }
-    }
 }
 
 /// The kinds of check.

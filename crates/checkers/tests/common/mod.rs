@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use checkers::probe::{self, Context};
 use checkers::{
-    Cause, Check, Connect, HttpGet, Kind, MiscCheck, Monitor, Outcome, ProbeResult, StatusRange,
-    TcpCheck, Timing,
+    Cause, Check, Connect, HttpGet, Kind, MiscCheck, Monitor, Outcome, ProbeResult, State,
+    StatusRange, TcpCheck, Timing,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -41,7 +41,7 @@ pub(crate) fn http() -> HttpGet {
 
 pub(crate) fn misc(command: &[&str]) -> Kind {
     let command = command.iter().map(|&word| word.to_owned()).collect();
-    Kind::Misc(MiscCheck { command, user: None })
+    Kind::Misc(MiscCheck { command, ..MiscCheck::default() })
 }
 
 /// Runs a probe, which must not hang.
@@ -49,7 +49,9 @@ pub(crate) async fn run(target: SocketAddr, kind: Kind, timeout: Duration) -> Ou
     static CONTEXT: OnceLock<Context> = OnceLock::new();
     let context = CONTEXT.get_or_init(Context::new);
     let monitor = monitor(target, kind, timeout);
-    tokio::time::timeout(HANG, probe::run(&monitor, context)).await.expect("the probe hangs")
+    tokio::time::timeout(HANG, probe::run(&monitor, State::Unknown, context))
+        .await
+        .expect("the probe hangs")
 }
 
 /// The words of a failure with the given cause.

@@ -78,8 +78,15 @@ fn draft(kind: Kind, place: Place, source: Option<Place>) -> CheckDraft {
 }
 
 impl CheckDraft {
-    /// The check, once it is sure that it can be done for `server`.
-    pub(crate) fn resolve(&self, server: &At<SocketAddr>, report: &Report) -> Check {
+    /// The check of `server` in the virtual server of that name, once it is sure that it can be
+    /// done.
+    pub(crate) fn resolve(
+        &self,
+        server: &At<SocketAddr>,
+        virtual_server: &str,
+        weight: u32,
+        report: &Report,
+    ) -> Check {
         if let Some(connect) = self.check.kind.connect() {
             let destination = connect.destination(server.value);
             if destination.port() == 0 {
@@ -97,6 +104,11 @@ impl CheckDraft {
                 report.add(finding.related(server.place, "the real server"));
             }
         }
-        self.check.clone()
+        let mut check = self.check.clone();
+        if let Kind::Misc(misc) = &mut check.kind {
+            virtual_server.clone_into(&mut misc.virtual_server);
+            misc.weight = weight;
+        }
+        check
     }
 }

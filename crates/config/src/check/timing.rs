@@ -2,25 +2,33 @@
 
 use std::time::Duration;
 
-use checkers::Timing;
+use checkers::{Damping, Initial, Timing};
 
 use crate::error::Finding;
 use crate::leaf;
 use crate::reader::{Table, Value};
+use crate::source::At;
 
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(86_400);
+
+const INITIAL: [(&str, Initial); 3] =
+    [("adopt", Initial::Adopt), ("up", Initial::Up), ("down", Initial::Down)];
 
 /// Reads the keys beside the check's kind.
 pub(super) fn timing(t: &mut Table<'_>) -> Option<Timing> {
     let default = Timing::default();
     let interval = t.or("interval", default.interval, leaf::duration(SHORTEST..=LONGEST));
+    let fast_interval = t.optional("fast_interval", leaf::duration(SHORTEST..=LONGEST));
+    let down_interval = t.optional("down_interval", leaf::duration(SHORTEST..=LONGEST));
     let timeout = t.optional("timeout", leaf::duration(SHORTEST..=LONGEST));
     let count = |value: Value<'_>| value.integer(1..=i64::from(u32::MAX), "");
     let rise = t.or("rise", default.rise, count);
     let fall = t.or("fall", default.fall, count);
     let percent = |value: Value<'_>| value.integer(0..=50, ", in per cent of the interval");
     let jitter_percent = t.or("jitter", default.jitter_percent, percent);
+    let initial = t.or("initial", default.initial, |value| value.choice(&INITIAL));
+    let damping = t.optional("flap_damping", damping);
 
     let interval = interval?;
     if let Some(timeout) = timeout.filter(|timeout| timeout.value > interval.value) {
@@ -32,12 +40,38 @@ pub(super) fn timing(t: &mut Table<'_>) -> Option<Timing> {
             "a run ends before the next one starts: shorten `timeout` or lengthen `interval`";
         t.report.add(finding.related(interval.place, "the interval").help(help));
     }
+    if let Some(fast) = fast_interval.as_ref().filter(|fast| fast.value > interval.value) {
+        let (long, short) = (fast.value, interval.value);
+        let (long, short) = (leaf::show_duration(long), leaf::show_duration(short));
+        let message = format!("a fast interval of {long} is longer than the interval of {short}");
+        let finding = Finding::new(fast.place, message, "not faster");
+        let help = "it is for the runs while the state is changing: shorten it, or remove it";
+        t.report.add(finding.related(interval.place, "the interval").help(help));
+    }
     Some(Timing {
         interval: interval.value,
+        fast_interval: fast_interval.map(value),
+        down_interval: down_interval.map(value),
         timeout: timeout
             .map_or_else(|| default.timeout.min(interval.value), |timeout| timeout.value),
         rise: rise?.value,
         fall: fall?.value,
         jitter_percent: jitter_percent?.value,
+        initial: initial?.value,
+        damping: damping.map(value),
+    })
+}
+
+fn value<T>(at: At<T>) -> T {
+    at.value
+}
+
+/// `flap_damping`: all of its keys are needed, for none has a value that fits most.
+fn damping(value: Value<'_>) -> Option<Damping> {
+    value.table("`flap_damping`", |t| {
+        let falls = t.required("falls", |value| value.integer(2..=1000, ""));
+        let within = t.required("within", leaf::duration(SHORTEST..=LONGEST));
+        let hold = t.required("hold", leaf::duration(SHORTEST..=LONGEST));
+        Some(Damping { falls: falls?.value, within: within?.value, hold: hold?.value })
     })
 }

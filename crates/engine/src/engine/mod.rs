@@ -4,6 +4,7 @@
 //! out before the next is taken; the answer to [`Output::ReadTable`] and [`Output::Apply`] is an
 //! input. So one mutation is planned against what the one before has left.
 
+mod changed;
 mod io;
 mod memory;
 mod wishes;
@@ -11,7 +12,7 @@ mod wishes;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use checkers::{Monitor, Start, State};
+use checkers::{Initial, Monitor, Start, State};
 use config::{Policy, VirtualServer};
 use ipvs::{Destination, DestinationKey, Operation, ServiceKey, Weight};
 
@@ -498,9 +499,16 @@ impl Engine {
         for virtual_server in &self.virtual_servers {
             for server in &virtual_server.real_servers {
                 let place = past.place(virtual_server, &server.destination.key);
-                let start = if place == Placement::In { Start::Up } else { Start::Unknown };
                 for check in &server.checks {
-                    let known = monitors.entry(monitor(server, check)).or_insert(start);
+                    let monitor = monitor(server, check);
+                    let start = match (self.health.get(&monitor), check.timing.initial) {
+                        (Some(health), _) => health.state.into(),
+                        (None, Initial::Up) => Start::Up,
+                        (None, Initial::Down) => Start::Down,
+                        (None, Initial::Adopt) if place == Placement::In => Start::Up,
+                        (None, Initial::Adopt) => Start::Unknown,
+                    };
+                    let known = monitors.entry(monitor).or_insert(start);
                     if start == Start::Up {
                         *known = Start::Up;
                     }

@@ -37,6 +37,7 @@ impl Engine {
         now: Instant,
     ) {
         let old = std::mem::replace(&mut self.virtual_servers, virtual_servers);
+        self.take_over_health(&old, now);
         self.note_leaving(&old, now);
         if settings.resync_interval != self.settings.resync_interval {
             self.next_read = now + settings.resync_interval;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
+use checkers::{Advice, Check, Kind, Monitor, State, TcpCheck, Timing};
 use config::{Drain, OnFailure, Panic, RealServer, VirtualServer};
 use engine::{Engine, Health, Input, Kept, Leaving, Output, Override, Settings, Step};
 use ipvs::{
@@ -190,8 +190,19 @@ impl Bench {
     }
 
     pub(crate) fn health(&mut self, address: &str, state: State, why: &str) {
-        let health = Health { state, since: self.now, why: why.to_owned() };
-        self.input(Input::Health(vec![(monitor(address), health)]));
+        self.monitor_is(monitor(address), state, why, None);
+    }
+
+    /// Any monitor's health, with the weight that it asks for.
+    pub(crate) fn monitor_is(
+        &mut self,
+        monitor: Monitor,
+        state: State,
+        why: &str,
+        advice: Option<Advice>,
+    ) {
+        let health = Health { state, since: self.now, why: why.to_owned(), advice };
+        self.input(Input::Health(vec![(monitor, health)]));
     }
 
     pub(crate) fn define(&mut self, virtual_servers: Vec<VirtualServer>) {
