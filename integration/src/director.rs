@@ -57,6 +57,12 @@ impl Lvsd {
         })
     }
 
+    /// Where it runs.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// The process, for its signals and its log.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use crate::addresses::CLIENT;
+use crate::network::Network;
 use crate::paths;
 use crate::vm::{self, Options};
 
@@ -52,7 +54,15 @@ pub fn deps() -> Result<()> {
 /// # Errors
 /// When packages cannot be had, the command cannot be started, or the virtual machine fails.
 pub fn run(command: &[String], options: &Options) -> Result<u8> {
-    if Place::detect()? == Place::VirtualMachine {
+    run_at(Place::detect()?, command, options)
+}
+
+/// Runs a command at this place; otherwise as [`run`].
+///
+/// # Errors
+/// As [`run`].
+pub fn run_at(place: Place, command: &[String], options: &Options) -> Result<u8> {
+    if place == Place::VirtualMachine {
         eprintln!("Booting a small virtual machine whose kernel has IPVS ...");
         return vm::run(command, options);
     }
@@ -74,6 +84,18 @@ pub fn require_ipvs() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Fails with a sentence that says why when this kernel cannot carry a LAN of namespaces.
+///
+/// # Errors
+/// When the caller is not root, the kernel has no network namespaces for it, or `ip` is missing.
+pub fn require_namespaces() -> Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("only root makes network namespaces");
+    }
+    let network = Network::new().context("making a network namespace here")?;
+    network.add_hosts([("probe", CLIENT)]).context("making a host here").map(drop)
 }
 
 fn is_usable() -> bool {

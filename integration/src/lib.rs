@@ -12,6 +12,7 @@ pub mod network;
 pub mod nginx;
 pub mod paths;
 pub mod process;
+pub mod router;
 mod table;
 pub mod vm;
 pub mod wait;

@@ -42,6 +42,26 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A Debian program: the system's own, or the copy that [`crate::vm::deps`] has fetched.
+///
+/// # Errors
+/// When it is at neither place and cannot be fetched.
+pub fn tool(name: &str) -> Result<Command> {
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let folders = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    let installed = std::env::split_paths(&search).chain(folders).any(|f| f.join(name).exists());
+    if installed {
+        return Ok(Command::new(name));
+    }
+    crate::vm::deps()?;
+    let root = target_dir()?.join("vm/root/usr");
+    let program = root.join("sbin").join(name);
+    ensure!(program.exists(), "{} is not there", program.display());
+    let mut command = Command::new(program);
+    command.env("LD_LIBRARY_PATH", root.join("lib/x86_64-linux-gnu"));
+    Ok(command)
+}
+
 /// Runs `deps.sh` with the given arguments: see there.
 ///
 /// # Errors

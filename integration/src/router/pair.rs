@@ -1,0 +1,85 @@
+//! Two hosts that share virtual addresses, and a client.
+
+use std::net::IpAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::addresses::{CLIENT, CLIENT6, DIRECTORS};
+use crate::host::Host;
+use crate::network::{INTERFACE, Network};
+
+/// How often somebody looks who holds an address.
+const STEP: Duration = Duration::from_millis(2);
+
+/// The LAN of a test of virtual routers. It needs no IPVS.
+#[derive(Debug)]
+pub struct Pair {
+    /// Who uses the virtual addresses.
+    pub client: Host,
+    /// The hosts of the routers; the second has the higher address.
+    pub hosts: [Host; 2],
+    /// The LAN between them.
+    pub network: Network,
+}
+
+impl Pair {
+    /// Makes the LAN with its three hosts.
+    ///
+    /// # Errors
+    /// When the caller is not root or the kernel lacks something.
+    pub fn new() -> Result<Self> {
+        let network = Network::new()?;
+        let [client, lb1, lb2] = network.add_hosts([
+            ("client", CLIENT),
+            ("lb1", DIRECTORS[0]),
+            ("lb2", DIRECTORS[1]),
+        ])?;
+        client.exec(&format!("ip address add {CLIENT6}/64 dev {INTERFACE}"))?;
+        Ok(Self { client, hosts: [lb1, lb2], network })
+    }
+
+    /// Which of the hosts hold the address.
+    ///
+    /// # Errors
+    /// When a kernel does not tell.
+    pub fn holders(&self, address: IpAddr) -> Result<[bool; 2]> {
+        let [one, other] = &self.hosts;
+        Ok([one.has_address(address)?, other.has_address(address)?])
+    }
+
+    /// Waits until the host with that index alone holds the address, and has done so for `calm`.
+    /// Returns how long it took until it did.
+    ///
+    /// # Errors
+    /// When that is not so within `deadline`: the error names who held it last.
+    pub fn wait_master(
+        &self,
+        index: usize,
+        address: IpAddr,
+        calm: Duration,
+        deadline: Duration,
+    ) -> Result<Duration> {
+        let start = Instant::now();
+        let mut since = None;
+        loop {
+            let holders = self.holders(address)?;
+            let settled = (0..2).all(|host| holders[host] == (host == index));
+            let now = Instant::now();
+            since = if settled { since.or(Some(now)) } else { None };
+            if let Some(since) = since.filter(|&since| now >= since + calm) {
+                return Ok(since - start);
+            }
+            if now > start + deadline {
+                bail!(
+                    "{address} on {} alone: not within {deadline:?}; now on lb1: {}, on lb2: {}",
+                    self.hosts[index].name(),
+                    holders[0],
+                    holders[1]
+                );
+            }
+            thread::sleep(STEP);
+        }
+    }
+}
