@@ -4,9 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::document::{Explanation, OverrideAnswer, OverrideRequest, Planning, Problem, Status};
+use crate::apply::{ApplyAnswer, ApplyRequest, TrialAnswer};
+use crate::document::{Explanation, OverrideAnswer, OverrideRequest, Problem, Status};
+use crate::plan::{Definitions, Plan};
 
 /// lvsd answers from memory; a longer silence means that it hangs.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,12 +84,36 @@ impl Client {
         self.get(crate::STATUS).await
     }
 
-    /// What planning needs.
+    /// What these definitions would change now.
     ///
     /// # Errors
-    /// Any [`Error`].
-    pub async fn planning(&self) -> Result<Planning, Error> {
-        self.get(crate::PLANNING).await
+    /// Any [`Error`]; [`Error::Refused`] when they are wrong or the kernel's table cannot be read.
+    pub async fn plan(&self, definitions: &Definitions) -> Result<Plan, Error> {
+        self.post(crate::PLAN, definitions).await
+    }
+
+    /// Puts definitions in force.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Refused`] when they are wrong, or the user is not root.
+    pub async fn apply(&self, request: &ApplyRequest) -> Result<ApplyAnswer, Error> {
+        self.post(crate::APPLY, request).await
+    }
+
+    /// Keeps the definitions that are on trial.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Refused`] when none are, or the user is not root.
+    pub async fn confirm(&self) -> Result<TrialAnswer, Error> {
+        self.post(crate::CONFIRM, &()).await
+    }
+
+    /// Ends a trial now, with the definitions before it.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Refused`] when there is none, or the user is not root.
+    pub async fn roll_back(&self) -> Result<TrialAnswer, Error> {
+        self.post(crate::ROLLBACK, &()).await
     }
 
     /// Asks something of a real server.
@@ -97,8 +124,7 @@ impl Client {
         &self,
         request: &OverrideRequest,
     ) -> Result<OverrideAnswer, Error> {
-        let what = crate::OVERRIDE;
-        self.send(what, self.http.post(format!("http://lvsd{what}")).json(request)).await
+        self.post(crate::OVERRIDE, request).await
     }
 
     /// All about the real servers with that address, or of that virtual server.
@@ -115,6 +141,14 @@ impl Client {
 
     async fn get<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, Error> {
         self.send(what, self.http.get(format!("http://lvsd{what}"))).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        document: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.send(what, self.http.post(format!("http://lvsd{what}")).json(document)).await
     }
 
     async fn send<T: DeserializeOwned>(

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::apply::{DefinitionsStatus, RollbackStatus};
+
 /// A moment, as an operator wants it: how long ago, and by the wall clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
@@ -43,6 +45,10 @@ pub struct DaemonStatus {
     pub config_file: String,
     /// The last reload, if there was one.
     pub last_reload: Option<ReloadStatus>,
+    /// The definitions in force.
+    pub definitions: DefinitionsStatus,
+    /// The last trial of definitions, if it ended without a confirmation.
+    pub rolled_back: Option<RollbackStatus>,
 }
 
 /// What became of a reload.
@@ -194,57 +200,6 @@ pub struct Counter {
     pub value: u64,
 }
 
-/// What planning needs of the daemon: `GET /v1/planning`, `lvsctl plan`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Planning {
-    /// Services that lvsd may remove.
-    pub owned: Vec<String>,
-    /// What each monitor last found.
-    pub health: Vec<CheckHealth>,
-    /// VRRP instances that are master.
-    pub masters: Vec<String>,
-    /// What the operator asks of servers.
-    pub wishes: Vec<PlannedWish>,
-}
-
-/// What the operator asks of one server of one virtual server, as far as it has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedWish {
-    /// Name of the virtual server.
-    pub virtual_server: String,
-    /// Address and port of the server.
-    pub address: String,
-    /// What it means for the table now.
-    pub action: PlannedAction,
-    /// Why, in words.
-    pub why: String,
-}
-
-/// What a wish means for the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PlannedAction {
-    /// Not in the table.
-    Out,
-    /// In the table with weight 0.
-    Drain,
-    /// In the table with this weight.
-    Weight(u32),
-}
-
-/// What one monitor last found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckHealth {
-    /// The monitor.
-    pub monitor: checkers::Monitor,
-    /// Its state.
-    pub state: CheckState,
-    /// Why, in words.
-    pub why: String,
-    /// The weight that it asks for.
-    pub advice: Option<checkers::Advice>,
-}
-
 /// What an operator asks of a real server: `POST /v1/override`, `lvsctl drain`, `disable`,
 /// `weight`, `enable`. Root alone may.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -353,16 +308,6 @@ impl From<checkers::State> for CheckState {
             checkers::State::Unknown => Self::Unknown,
             checkers::State::Up => Self::Up,
             checkers::State::Down => Self::Down,
-        }
-    }
-}
-
-impl From<CheckState> for checkers::State {
-    fn from(state: CheckState) -> Self {
-        match state {
-            CheckState::Unknown => Self::Unknown,
-            CheckState::Up => Self::Up,
-            CheckState::Down => Self::Down,
         }
     }
 }

@@ -3,15 +3,23 @@
 //! HTTP/1.1 with JSON over a Unix socket. Every path starts with the version, `/v1`; a document
 //! gains fields within a version and loses none.
 
+mod apply;
 mod client;
 mod document;
+mod plan;
 
+pub use apply::{
+    AppliedBy, ApplyAnswer, ApplyRequest, DefinitionsStatus, RollbackStatus, TrialAnswer, Until,
+};
 pub use client::{Client, Error};
 pub use document::{
-    CheckExplanation, CheckHealth, CheckResult, CheckState, Counter, DaemonStatus, Explanation,
-    FailingOperation, OverrideAction, OverrideAnswer, OverrideRequest, PlannedAction, PlannedWish,
-    Planning, Problem, RealServerStatus, ReloadStatus, ServerExplanation, Since, Status,
-    UnmanagedDestination, UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
+    CheckExplanation, CheckResult, CheckState, Counter, DaemonStatus, Explanation,
+    FailingOperation, OverrideAction, OverrideAnswer, OverrideRequest, Problem, RealServerStatus,
+    ReloadStatus, ServerExplanation, Since, Status, UnmanagedDestination, UnmanagedService,
+    VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
+};
+pub use plan::{
+    Definitions, Plan, PlannedAction, PlannedInstance, PlannedOperation, PlannedOut, SourceText,
 };
 
 /// Where lvsd listens unless told otherwise.
@@ -26,5 +34,14 @@ pub const OVERRIDE: &str = "/v1/override";
 /// Path of [`Explanation`]; the query's `name` is a real server's address or a virtual server.
 pub const EXPLAIN: &str = "/v1/explain";
 
-/// Path of [`Planning`].
-pub const PLANNING: &str = "/v1/planning";
+/// Path to which [`Definitions`] are posted for their [`Plan`].
+pub const PLAN: &str = "/v1/plan";
+
+/// Path to which an [`ApplyRequest`] is posted.
+pub const APPLY: &str = "/v1/apply";
+
+/// Path to which nothing is posted: keep the definitions that are on trial.
+pub const CONFIRM: &str = "/v1/confirm";
+
+/// Path to which nothing is posted: end a trial now, with the definitions before it.
+pub const ROLLBACK: &str = "/v1/rollback";

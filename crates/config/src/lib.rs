@@ -29,9 +29,9 @@ mod syntax;
 mod unique;
 
 pub use error::{Error, Errors, Related};
-pub use load::{load, parse};
+pub use load::{load, load_with_sources, parse, parse_sources};
 pub use model::{
     Config, Drain, DrainPolicy, Global, Ipvs, OnFailure, Panic, Persistence, Policy, RealServer,
     Script, SyncDaemon, SyncRole, VirtualServer,
 };
-pub use source::Position;
+pub use source::{Position, Source};

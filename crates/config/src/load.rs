@@ -23,8 +23,18 @@ use crate::unique::Unique;
 ///
 /// Everything that is wrong with it, see [`Errors`].
 pub fn load(path: &Path) -> Result<Config, Errors> {
+    load_with_sources(path).map(|(config, _)| config)
+}
+
+/// As [`load`], with the texts that were read: the file's own first, then those of its includes.
+/// [`parse_sources`] makes the same of them elsewhere.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, see [`Errors`].
+pub fn load_with_sources(path: &Path) -> Result<(Config, Vec<Source>), Errors> {
     let text = include::read(path).map_err(|unreadable| unreadable.into_errors(path))?;
-    parse(path, text)
+    read(Source { path: path.to_owned(), text })
 }
 
 /// Reads a configuration from `text`, as if it stood in the file `path`: errors name it, and
@@ -34,14 +44,33 @@ pub fn load(path: &Path) -> Result<Config, Errors> {
 ///
 /// Everything that is wrong with it, see [`Errors`].
 pub fn parse(path: &Path, text: impl Into<String>) -> Result<Config, Errors> {
+    read(Source { path: path.to_owned(), text: text.into() }).map(|(config, _)| config)
+}
+
+/// Reads a configuration from texts alone: that of a file, and those of everything that it
+/// includes. No file is opened, and no include followed.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, see [`Errors`].
+pub fn parse_sources(first: Source, includes: Vec<Source>) -> Result<Config, Errors> {
+    let sources = [vec![first], includes].concat();
+    checked(sources, Report::default()).map(|(config, _)| config)
+}
+
+fn read(first: Source) -> Result<(Config, Vec<Source>), Errors> {
     let report = Report::default();
     let mut files = Files::default();
-    files.add(Source { path: path.to_owned(), text: text.into() }, None, &report);
-    let config = config(&files.sources, &report);
+    files.add(first, None, &report);
+    checked(files.sources, report)
+}
+
+fn checked(sources: Vec<Source>, report: Report) -> Result<(Config, Vec<Source>), Errors> {
+    let config = config(&sources, &report);
     let findings = report.into_findings();
     match config {
-        Some(config) if findings.is_empty() => Ok(config),
-        _ => Err(Errors::new(files.sources, findings)),
+        Some(config) if findings.is_empty() => Ok((config, sources)),
+        _ => Err(Errors::new(sources, findings)),
     }
 }
 

@@ -20,11 +20,13 @@ impl fmt::Display for Position {
     }
 }
 
-/// A file with its text.
-#[derive(Clone)]
-pub(crate) struct Source {
-    pub(crate) path: PathBuf,
-    pub(crate) text: String,
+/// A configuration file with its text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its path, as errors name it.
+    pub path: PathBuf,
+    /// The text, which may hold passwords.
+    pub text: String,
 }
 
 /// The text may hold passwords.

@@ -1,15 +1,17 @@
 //! `make bench-plan`: planning alone, in memory. It grows linearly: as many destinations in a
 //! second with 100,000 of them as with 10,000.
+#![expect(clippy::disallowed_methods, reason = "a benchmark has a clock")]
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Instant;
 
 use config::Config;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use engine::{Cause, Engine, Knowledge, Ownership, Snapshot, Standing, Wanted, plan};
+use engine::{Cause, Engine, Ownership, Snapshot, Standing, Wanted, plan};
 use ipvs::{DestinationEntry, ServiceEntry, Stats, Table, TableService};
 
 /// Numbers of destinations.
@@ -79,8 +81,8 @@ fn numbered(first: Ipv4Addr, number: u32) -> Ipv4Addr {
 /// The table that the definitions ask for.
 fn wanted(config: &Config) -> Wanted {
     let Config { virtual_servers, ipvs, .. } = config;
-    let empty = Snapshot::default();
-    Engine::preview(virtual_servers, ipvs, &Knowledge::default(), &empty).0
+    let now = Instant::now();
+    Engine::preview_start(virtual_servers.clone(), ipvs.clone(), &Snapshot::default(), now).wanted
 }
 
 /// A kernel's table that is as wanted.

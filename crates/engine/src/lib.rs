@@ -29,10 +29,10 @@ mod view;
 mod wanted;
 
 pub use drain::Leaving;
-pub use engine::{Engine, Event, Input, Kept, Knowledge, Output, Settings, Wishes};
+pub use engine::{Engine, Event, Input, Kept, Output, Preview, Settings};
 pub use operator::{Action, InvalidServerName, Override, ServerName};
 pub use plan::{Cause, Ownership, Reason, Step, plan};
-pub use policy::{Condition, Wish};
+pub use policy::Condition;
 pub use standing::{Snapshot, Standing, StandingDestination, StandingService};
 pub use view::{ServerState, ServerView, ServiceView, View};
 pub use wanted::{Health, HealthBook, Placement, Verdict, Wanted, WantedServer, WantedService};

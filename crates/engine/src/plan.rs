@@ -158,10 +158,6 @@ impl Steps {
                 Change::Extra(found) => {
                     let words = match self.cause {
                         Cause::Drift => "the destination was added, no file defines it",
-                        // lvsd notes such a server as leaving; here, a plan is made without lvsd.
-                        Cause::Definitions if found.active > 0 => {
-                            "no longer defined; drained first, then removed"
-                        }
                         _ => "no longer defined",
                     };
                     let operation = Operation::DelDestination(*service, *key);

@@ -46,7 +46,7 @@ pub(crate) trait Memory {
 
 /// What the operator asks for one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
+pub(crate) enum Wish {
     /// Out, for this reason.
     Out(String),
     /// In with weight 0 while it has connections, for this reason.

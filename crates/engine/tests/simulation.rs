@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
 use config::{Drain, OnFailure, Panic, RealServer, VirtualServer};
-use engine::{Action, Engine, Health, Input, Kept, Output, Override, ServerName, Settings};
+use engine::{Action, Engine, Health, Input, Kept, Output, Override, ServerName, Settings, Step};
 use ipvs::{
     Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
     ServiceFlags, ServiceKey, Stats, Table, TableService, Weight,
@@ -121,6 +121,8 @@ struct World {
     now: Instant,
     defined: Vec<VirtualServer>,
     health: BTreeMap<Monitor, State>,
+    /// What was foretold of the definitions that are being handed in.
+    foretold: Option<Vec<Step>>,
     applied: usize,
 }
 
@@ -148,7 +150,8 @@ impl World {
             }
         }
         let engine = Engine::new(defined.clone(), Settings::default(), Kept::default(), now);
-        Self { random, engine, kernel, now, defined, health: BTreeMap::new(), applied: 0 }
+        let health = BTreeMap::new();
+        Self { random, engine, kernel, now, defined, health, foretold: None, applied: 0 }
     }
 
     fn drain(&mut self) {
@@ -156,6 +159,7 @@ impl World {
             match output {
                 Output::ReadTable => {
                     let table = if self.random.chance(3) {
+                        self.foretold = None;
                         Err("interrupted".to_owned())
                     } else {
                         Ok(self.kernel.table().into())
@@ -163,6 +167,9 @@ impl World {
                     self.engine.handle(Input::Table(table), self.now);
                 }
                 Output::Apply(steps) => {
+                    if let Some(foretold) = self.foretold.take() {
+                        assert_eq!(steps, foretold);
+                    }
                     let before: BTreeMap<ServiceKey, usize> =
                         self.kernel.services.keys().map(|k| (*k, self.kernel.members(k))).collect();
                     let mut least = before.clone();
@@ -221,9 +228,12 @@ impl World {
                 self.engine.handle(Input::Clear(server), self.now);
             }
             0 => {
-                self.defined = definitions(&mut self.random);
-                let define = Input::Define(self.defined.clone(), Settings::default());
-                self.engine.handle(define, self.now);
+                if self.random.chance(50) {
+                    self.defined = definitions(&mut self.random);
+                } else {
+                    self.change_a_weight();
+                }
+                self.define();
             }
             1 => self.drift(),
             2 => self.kernel.refuse_next = self.random.below(4),
@@ -245,6 +255,29 @@ impl World {
             }
         }
         self.drain();
+    }
+
+    /// The definitions that are in force, but for one number.
+    fn change_a_weight(&mut self) {
+        for virtual_server in &mut self.defined {
+            if let Some(server) = virtual_server.real_servers.first_mut() {
+                let weight = 1 + self.random.below(9);
+                server.destination.weight = Weight::new(u32::try_from(weight).unwrap()).unwrap();
+                return;
+            }
+        }
+    }
+
+    /// Does what was foretold, whatever is going on: slow starts, lost quorums, panic, drains.
+    fn define(&mut self) {
+        let (defined, settings) = (self.defined.clone(), Settings::default());
+        let snapshot = self.kernel.table().into();
+        let preview = self.engine.preview(defined.clone(), settings.clone(), &snapshot, self.now);
+        self.foretold = Some(preview.steps);
+        self.engine.handle(Input::Define(defined, settings), self.now);
+        self.drain();
+        let left = self.foretold.take().unwrap_or_default();
+        assert!(left.is_empty(), "foretold and not done: {left:?}");
     }
 
     fn server(&mut self) -> ServerName {
@@ -348,7 +381,15 @@ impl World {
         assert!(idle.keys().all(|key| keeps_idle && down.contains_key(key)), "{idle:?}");
         let live: u32 = up.values().map(|destination| destination.weight.get()).sum();
         let sorry = &virtual_server.sorry_servers;
-        if !sorry.is_empty() && live < virtual_server.quorum {
+        let serves_sorry = sorry.iter().any(|destination| busy.contains_key(&destination.key));
+        let (quorum, hysteresis) = (virtual_server.quorum, virtual_server.hysteresis);
+        // Between the two the past decides.
+        let lost = match () {
+            () if live + hysteresis < quorum => true,
+            () if live >= quorum + hysteresis => false,
+            () => serves_sorry,
+        };
+        if !sorry.is_empty() && (lost || live == 0) {
             assert_eq!(busy, sorry.iter().map(|d| (d.key, *d)).collect());
         } else if up.is_empty() {
             assert!(busy.len() <= 1 && busy.keys().all(|key| down.contains_key(key)), "{busy:?}");
@@ -405,6 +446,8 @@ fn definitions(random: &mut Random) -> Vec<VirtualServer> {
         }
         let scheduler = ["wlc", "rr", "sh"][usize::try_from(random.below(3)).unwrap()];
         let sorry = random.chance(40);
+        let quorum = 1 + u32::try_from(random.below(4)).unwrap();
+        let slow_start = random.chance(40).then(|| Duration::from_secs(20));
         let on_failure = if random.chance(30) { OnFailure::WeightZero } else { OnFailure::Remove };
         defined.push(VirtualServer {
             name: format!("v{number}"),
@@ -414,15 +457,15 @@ fn definitions(random: &mut Random) -> Vec<VirtualServer> {
             persistence: None,
             persistence_engine: None,
             real_servers,
-            quorum: 1 + u32::try_from(random.below(4)).unwrap(),
-            hysteresis: 0,
+            quorum,
+            hysteresis: u32::try_from(random.below(quorum.into())).unwrap(),
             quorum_up: None,
             quorum_down: None,
             sorry_servers: if sorry { vec![destination(200, 80, 1)] } else { Vec::new() },
             on_failure,
             panic: if sorry { Panic::Sorry } else { Panic::KeepLast },
             max_ejected: None,
-            slow_start: None,
+            slow_start,
             drain: Drain::default(),
         });
     }

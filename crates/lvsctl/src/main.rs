@@ -1,7 +1,9 @@
 //! lvsctl, the operator's command of lvsd.
 
+mod apply;
 mod check;
 mod columns;
+mod definitions;
 mod explain;
 mod list;
 mod operator;
@@ -24,8 +26,10 @@ use serde::Serialize;
 #[command(version)]
 struct Arguments {
     /// The control socket of lvsd
-    #[arg(long, global = true, value_name = "PATH", env = "LVSD_SOCKET", default_value = api::DEFAULT_SOCKET)]
-    socket: PathBuf,
+    ///
+    /// Default: /run/lvsd/lvsd.sock; for `plan` and `apply`, the file's own `control_socket`.
+    #[arg(long, global = true, value_name = "PATH", env = "LVSD_SOCKET")]
+    socket: Option<PathBuf>,
 
     #[command(subcommand)]
     command: Command,
@@ -42,11 +46,49 @@ enum Command {
     },
     /// Show what applying a file would change in the kernel now
     ///
-    /// Takes the health of the real servers from the running lvsd, if there is one. Exit status: 0
+    /// The running lvsd is asked, so that all it knows counts: health, drains, slow starts,
+    /// quorums, VRRP. Where none runs, it is what one would do that starts now. Exit status: 0
     /// nothing would change, 2 something would, 1 error.
     Plan {
         /// The configuration file
         file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a file in force now, for good or on trial; prints the plan that is carried out
+    ///
+    /// With --confirm it is on trial: unless `lvsctl confirm` follows in time, lvsd goes back to
+    /// what was in force before, whether or not anybody can still reach it. What the trial is about
+    /// is the kernel's table and the VRRP instances, all that a reload changes. A second `apply`
+    /// takes the place of a trial; a rollback still goes back to what was in force for good. A
+    /// reload is refused during a trial. A stop ends it with nothing more, and a start loads lvsd's
+    /// own configuration file, as it always does; no file is ever rewritten.
+    ///
+    /// The usual way: edit /etc/lvsd/lvsd.toml, `lvsctl apply /etc/lvsd/lvsd.toml --confirm 2m`,
+    /// look, `lvsctl confirm`. Only root may. Exit status: 0 in force, 1 refused.
+    Apply {
+        /// The configuration file; its includes are read too
+        file: PathBuf,
+        /// Go back by itself after this time (1s to 24h), unless `lvsctl confirm` comes before
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        confirm: Option<Duration>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep for good what `apply --confirm` has put on trial
+    ///
+    /// Only root may. Exit status: 0 kept, 1 nothing is on trial (any more).
+    Confirm {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a trial now: back to what was in force before `apply --confirm`
+    ///
+    /// Only root may. Exit status: 0 done, 1 nothing is on trial (any more).
+    Rollback {
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -119,10 +161,16 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let socket = arguments.socket;
+    let given = arguments.socket;
+    let socket = given.clone().unwrap_or_else(|| api::DEFAULT_SOCKET.into());
     match arguments.command {
         Command::Check { file } => check::run(&file),
-        Command::Plan { file, json } => plan::run(&socket, &file, json),
+        Command::Plan { file, json } => plan::run(given.as_deref(), &file, json),
+        Command::Apply { file, confirm, json } => {
+            apply::run(given.as_deref(), &file, confirm, json)
+        }
+        Command::Confirm { json } => apply::confirm(&socket, json),
+        Command::Rollback { json } => apply::roll_back(&socket, json),
         Command::Status { json } => status::run(&socket, json),
         Command::Explain { name, json } => explain::run(&socket, &name, json),
         Command::Drain { target, terms, deadline } => {

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use api::{
-    CheckState, RealServerStatus, Since, Status, UnmanagedService, VirtualServerStatus, VrrpStatus,
+    AppliedBy, CheckState, DaemonStatus, DefinitionsStatus, RealServerStatus, ReloadStatus,
+    RollbackStatus, Since, Status, UnmanagedService, VirtualServerStatus, VrrpStatus,
 };
 
+use crate::apply::moment;
 use crate::columns::columns;
 
 pub(crate) fn run(socket: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -32,7 +34,10 @@ fn text(status: &Status) -> String {
         ago(&daemon.started),
         daemon.config_file
     );
-    if let Some(reload) = &daemon.last_reload {
+    // What was applied after a reload has made it old news.
+    let newer =
+        |reload: &&ReloadStatus| reload.when.seconds_ago <= daemon.definitions.when.seconds_ago;
+    if let Some(reload) = daemon.last_reload.as_ref().filter(newer) {
         match &reload.error {
             None => text.push_str(&format!("reloaded {} ago\n", ago(&reload.when))),
             Some(error) => text.push_str(&format!(
@@ -42,6 +47,7 @@ fn text(status: &Status) -> String {
             )),
         }
     }
+    text.push_str(&definitions(daemon));
     if let Some(error) = &status.ipvs_error {
         text.push_str(&format!("the kernel's table cannot be read: {error}\n"));
     }
@@ -62,6 +68,31 @@ fn text(status: &Status) -> String {
     if !status.unmanaged.is_empty() {
         text.push_str("\nUnmanaged: in the kernel, in no file, left alone\n");
         text.push_str(&unmanaged(&status.unmanaged));
+    }
+    text
+}
+
+/// Where the definitions in force come from, unless it is what everybody expects.
+fn definitions(daemon: &DaemonStatus) -> String {
+    let DefinitionsStatus { file, by, when, trial } = &daemon.definitions;
+    let mut text = String::new();
+    if let AppliedBy::User(user) = by {
+        text.push_str(&match trial {
+            Some(trial) => format!(
+                "ON TRIAL until {}, `lvsctl confirm` keeps it: {file}, applied by {user}\n",
+                moment(trial)
+            ),
+            None => format!("in force: {file}, applied {} ago by {user}\n", ago(when)),
+        });
+    }
+    if let Some(RollbackStatus { file, when, why, own_file }) = &daemon.rolled_back {
+        text.push_str(&format!(
+            "ROLLED BACK {} ago, {why}: {file}; the definitions before it are in force\n",
+            ago(when)
+        ));
+        if *own_file {
+            text.push_str("  The file has not changed: mend it before the next reload or start.\n");
+        }
     }
     text
 }

@@ -11,6 +11,14 @@ pub(crate) fn since(moment: Instant) -> api::Since {
     }
 }
 
+/// How long it is until `moment`, and what the wall clock will show then.
+pub(crate) fn until(moment: Instant) -> api::Until {
+    api::Until {
+        seconds_left: moment.saturating_duration_since(Instant::now()).as_secs(),
+        at: humantime::format_rfc3339_seconds(to_wall(moment)).to_string(),
+    }
+}
+
 /// The wall clock's time of a moment, past or to come.
 pub(crate) fn to_wall(moment: Instant) -> SystemTime {
     let (now, wall) = (Instant::now(), SystemTime::now());

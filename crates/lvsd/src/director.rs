@@ -13,8 +13,8 @@ use checkers::probe::{Program, run_program};
 use checkers::{Monitor, MonitorStatus, ProbeResult};
 use config::{Script, VirtualServer};
 use engine::{
-    Engine, Event, Health, Input, Knowledge, Output, Override, ServerName, Settings, Snapshot,
-    Step, View,
+    Engine, Event, Health, Input, Output, Override, Preview, ServerName, Settings, Snapshot, Step,
+    View,
 };
 use ipvs::{Client, Table};
 use tokio::sync::oneshot;
@@ -27,12 +27,12 @@ use crate::wishes::WishesFile;
 pub(crate) enum Message {
     /// A monitor changed its state.
     Health(Box<Monitor>, Health),
-    /// New definitions.
-    Define(Vec<VirtualServer>, Settings),
+    /// New definitions; the plan that is carried out goes to who asks for it.
+    Define(Vec<VirtualServer>, Settings, Option<PlanAnswer>),
+    /// What would new definitions do?
+    Plan(Vec<VirtualServer>, Settings, PlanAnswer),
     /// What does an operator see?
     View(oneshot::Sender<Sight>),
-    /// What does planning need?
-    Planning(oneshot::Sender<Knowledge>),
     /// A VRRP instance is master now, or is not.
     Role(String, bool),
     /// The operator asks something of a server.
@@ -46,6 +46,9 @@ pub(crate) enum Message {
     /// Stop, and answer when the table is as it is to be left.
     Stop(oneshot::Sender<()>),
 }
+
+/// What definitions do, or why that cannot be told.
+pub(crate) type PlanAnswer = oneshot::Sender<Result<Preview, String>>;
 
 /// The servers that a name fits, or why there are none.
 pub(crate) type Answer = oneshot::Sender<Result<Vec<String>, String>>;
@@ -139,13 +142,18 @@ impl Parts {
             Message::Checks(answer) => {
                 let _ = answer.send((self.sight(), self.checkers.snapshot()));
             }
-            Message::Define(servers, settings) => self.input(Input::Define(servers, settings)),
+            Message::Define(servers, settings, plan) => {
+                if let Some(answer) = plan {
+                    let _ = answer.send(self.preview(servers.clone(), settings.clone()));
+                }
+                self.input(Input::Define(servers, settings));
+            }
+            Message::Plan(servers, settings, answer) => {
+                let _ = answer.send(self.preview(servers, settings));
+            }
             // Who asked may have gone away since; then nobody misses the answer.
             Message::View(answer) => {
                 let _ = answer.send(self.sight());
-            }
-            Message::Planning(answer) => {
-                let _ = answer.send(self.engine.knowledge(Instant::now()));
             }
             Message::Stop(_) => unreachable!("the loop takes it"),
         }
@@ -160,7 +168,7 @@ impl Parts {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::ReadTable => {
-                    let snapshot = self.read_kernel();
+                    let snapshot = self.read_kernel(self.engine.has_definitions());
                     self.engine.handle(Input::Table(snapshot), Instant::now());
                 }
                 Output::Apply(steps) => {
@@ -178,21 +186,31 @@ impl Parts {
         }
     }
 
-    /// The kernel's IPVS, opened when something is defined that needs it.
-    fn client(&mut self) -> Result<Option<&mut Client>, ipvs::Error> {
-        if self.client.is_none() && self.engine.has_definitions() {
+    fn preview(
+        &mut self,
+        servers: Vec<VirtualServer>,
+        settings: Settings,
+    ) -> Result<Preview, String> {
+        let snapshot = self.read_kernel(!servers.is_empty())?;
+        Ok(self.engine.preview(servers, settings, &snapshot, Instant::now()))
+    }
+
+    /// The kernel's IPVS, opened when something needs it.
+    fn client(&mut self, needed: bool) -> Result<Option<&mut Client>, ipvs::Error> {
+        if self.client.is_none() && needed {
             self.client = Some(Client::open()?);
         }
         Ok(self.client.as_mut())
     }
 
     fn read_table(&mut self) -> Result<Table, ipvs::Error> {
-        self.client()?.map_or_else(|| Ok(Table::default()), Client::table)
+        self.client(self.engine.has_definitions())?
+            .map_or_else(|| Ok(Table::default()), Client::table)
     }
 
-    fn read_kernel(&mut self) -> Result<Snapshot, String> {
+    fn read_kernel(&mut self, needed: bool) -> Result<Snapshot, String> {
         let mut read = || -> Result<Snapshot, ipvs::Error> {
-            let Some(client) = self.client()? else { return Ok(Snapshot::default()) };
+            let Some(client) = self.client(needed)? else { return Ok(Snapshot::default()) };
             Ok(Snapshot {
                 table: client.table()?,
                 timeouts: Some(client.timeouts()?),

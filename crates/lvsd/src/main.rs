@@ -1,8 +1,11 @@
 //! lvsd, the daemon of a Linux Virtual Server director.
 
+mod apply;
 mod clock;
+mod definitions;
 mod director;
 mod explain;
+mod instances;
 mod logging;
 mod maintenance;
 mod owned;
@@ -11,6 +14,7 @@ mod run;
 mod server;
 mod socket;
 mod state;
+mod trial;
 mod wishes;
 
 use std::path::PathBuf;

@@ -1,23 +1,22 @@
 //! The documents of the control socket, gathered from the parts of the daemon.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use api::{
-    CheckHealth, Counter, DaemonStatus, Explanation, FailingOperation, OverrideAction,
-    OverrideAnswer, OverrideRequest, PlannedAction, PlannedWish, Planning, RealServerStatus,
-    ReloadStatus, Status, UnmanagedDestination, UnmanagedService, VirtualAddressStatus,
-    VirtualServerStatus, VrrpStatus,
+    Counter, DaemonStatus, DefinitionsStatus, Explanation, FailingOperation, OverrideAction,
+    OverrideAnswer, OverrideRequest, RealServerStatus, ReloadStatus, RollbackStatus, Status,
+    UnmanagedDestination, UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
 };
-use engine::{Action, Override, Placement, ServerName, ServerView, ServiceView, Wish};
-use ipvs::{DestinationKey, TableService, Weight};
-use tokio::sync::oneshot;
+use engine::{Action, Override, Placement, ServerName, ServerView, ServiceView};
+use ipvs::{TableService, Weight};
+use tokio::sync::{mpsc, oneshot, watch};
 use vrrp::shell::StatusReader;
 use vrrp::{InstanceStatus, State};
 
-use crate::clock::since;
+use crate::clock::{since, until};
+use crate::definitions::{Request, Shown};
 use crate::director::{Director, Message, Sight};
 use crate::explain::explain;
 
@@ -25,31 +24,16 @@ use crate::explain::explain;
 #[derive(Debug)]
 pub(crate) struct Reporter {
     pub(crate) director: Director,
+    /// To the main task, which holds the definitions.
+    pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) vrrp: StatusReader,
     pub(crate) router_id: String,
     pub(crate) config_file: PathBuf,
     pub(crate) started: Instant,
-    pub(crate) last_reload: Mutex<Option<Reload>>,
-}
-
-/// The last reload.
-#[derive(Debug, Clone)]
-pub(crate) struct Reload {
-    pub(crate) at: Instant,
-    pub(crate) error: Option<String>,
+    pub(crate) shown: watch::Receiver<Shown>,
 }
 
 impl Reporter {
-    /// Notes what became of a reload.
-    pub(crate) fn reloaded(&self, error: Option<String>) {
-        *self.last_reload() = Some(Reload { at: Instant::now(), error });
-    }
-
-    fn last_reload(&self) -> MutexGuard<'_, Option<Reload>> {
-        // The value is replaced whole, so a panic elsewhere cannot have left half of one.
-        self.last_reload.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Message,
@@ -62,10 +46,8 @@ impl Reporter {
     /// `GET /v1/status`.
     pub(crate) async fn status(&self) -> anyhow::Result<Status> {
         let Sight { view, ipvs_error } = self.ask(Message::View).await?;
-        let last_reload = self
-            .last_reload()
-            .clone()
-            .map(|reload| ReloadStatus { when: since(reload.at), error: reload.error });
+        let Shown { origin, until: trial, rollback, own_file, last_reload } =
+            self.shown.borrow().clone();
         let vrrp = self.vrrp.read().await;
         Ok(Status {
             router_id: self.router_id.clone(),
@@ -74,7 +56,20 @@ impl Reporter {
                 pid: std::process::id(),
                 started: since(self.started),
                 config_file: self.config_file.display().to_string(),
-                last_reload,
+                last_reload: last_reload
+                    .map(|reload| ReloadStatus { when: since(reload.at), error: reload.error }),
+                definitions: DefinitionsStatus {
+                    file: origin.file.display().to_string(),
+                    by: origin.by,
+                    when: since(origin.since),
+                    trial: trial.map(until),
+                },
+                rolled_back: rollback.map(|rollback| RollbackStatus {
+                    file: rollback.file.display().to_string(),
+                    when: since(rollback.at),
+                    why: rollback.why,
+                    own_file,
+                }),
             },
             ipvs_error,
             virtual_servers: view.services.into_iter().map(virtual_server).collect(),
@@ -125,35 +120,6 @@ impl Reporter {
         let servers = self.ask(|answer| Message::Override(wish, answer)).await?;
         Ok(OverrideAnswer { servers: servers.map_err(anyhow::Error::msg)? })
     }
-
-    /// `GET /v1/planning`.
-    pub(crate) async fn planning(&self) -> anyhow::Result<Planning> {
-        let knowledge = self.ask(Message::Planning).await?;
-        Ok(Planning {
-            owned: knowledge.owned.iter().map(ToString::to_string).collect(),
-            masters: knowledge.masters.into_iter().collect(),
-            wishes: knowledge.wishes.into_iter().map(planned_wish).collect(),
-            health: knowledge
-                .health
-                .into_iter()
-                .map(|(monitor, health)| CheckHealth {
-                    monitor,
-                    state: health.state.into(),
-                    why: health.why,
-                    advice: health.advice,
-                })
-                .collect(),
-        })
-    }
-}
-
-fn planned_wish(((virtual_server, key), wish): ((String, DestinationKey), Wish)) -> PlannedWish {
-    let (action, why) = match wish {
-        Wish::Out(why) => (PlannedAction::Out, why),
-        Wish::Drain(why) => (PlannedAction::Drain, why),
-        Wish::Weight(weight, why) => (PlannedAction::Weight(weight.get()), why),
-    };
-    PlannedWish { virtual_server, address: key.to_string(), action, why }
 }
 
 fn virtual_server(service: ServiceView) -> VirtualServerStatus {

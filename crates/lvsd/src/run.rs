@@ -1,20 +1,21 @@
 //! `lvsd run`: puts the parts together, and takes them apart in the right order.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, mpsc};
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use checkers::Monitor;
-use config::{Config, Global};
+use config::Config;
 use engine::{Engine, Health, Kept};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use vrrp::{EventKind, State};
 
 use crate::RunArguments;
+use crate::definitions::{Keeper, Request};
 use crate::director::{self, Director, Message, Parts};
 use crate::owned::OwnedFile;
 use crate::report::Reporter;
@@ -46,7 +47,8 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
             }
             Err(error) => return Err(error.into()),
         };
-        let daemon = Daemon::start(arguments, config, client)?;
+        let (sender, requests) = mpsc::channel(1);
+        let mut daemon = Daemon::start(arguments, config, client, sender)?;
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server::serve(listener, daemon.reporter.clone(), stopped));
         notify(&[NotifyState::Ready]);
@@ -55,7 +57,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
             daemon.reporter.router_id,
             socket_path.display()
         );
-        signals.serve(&daemon).await;
+        signals.serve(&mut daemon, requests).await;
         notify(&[NotifyState::Stopping]);
         tracing::info!("stopping");
         daemon.stop().await;
@@ -69,13 +71,9 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 
 /// The running parts.
 struct Daemon {
-    config_path: PathBuf,
-    /// As it was at the start.
-    global: Global,
+    keeper: Keeper,
     director: Director,
     director_thread: thread::JoinHandle<()>,
-    maintenance: watch::Sender<Option<PathBuf>>,
-    vrrp: vrrp::shell::Handle,
     reporter: Arc<Reporter>,
 }
 
@@ -84,9 +82,9 @@ impl Daemon {
         arguments: &RunArguments,
         config: Config,
         client: Option<ipvs::Client>,
+        requests: mpsc::Sender<Request>,
     ) -> anyhow::Result<Self> {
-        let global = config.global.clone();
-        let (director, messages) = mpsc::channel();
+        let (director, messages) = std::sync::mpsc::channel();
         let health = director.clone();
         let checkers = checkers::runner::spawn(move |event| report_health(&health, event))
             .context("starting the checkers")?;
@@ -95,80 +93,59 @@ impl Daemon {
         let (overrides, leaving) = wishes.load();
         let maintenance = maintenance::at_start(config.global.maintenance_dir.as_deref());
         let kept = Kept { owned: owned.load(), overrides, leaving, maintenance };
-        let engine = Engine::new(config.virtual_servers, config.ipvs, kept, Instant::now());
+        let (servers, settings) = (config.virtual_servers.clone(), config.ipvs.clone());
+        let engine = Engine::new(servers, settings, kept, Instant::now());
         let runtime = tokio::runtime::Handle::current();
         let parts = Parts { engine, client, checkers, owned, wishes, runtime };
         let director_thread = director::spawn(parts, messages)?;
 
         let maintenance =
             maintenance::watch(config.global.maintenance_dir.clone(), director.clone());
-        let (events, vrrp_events) = mpsc::channel();
+        let (events, vrrp_events) = std::sync::mpsc::channel();
         let roles = director.clone();
-        let vrrp = vrrp::shell::spawn(config.vrrp_instances, events)?;
+        let vrrp = vrrp::shell::spawn(config.vrrp_instances.clone(), events)?;
         thread::Builder::new()
             .name("vrrp-log".to_owned())
             .spawn(move || vrrp_events.iter().for_each(|event| report_vrrp(&roles, &event)))
             .context("starting the log thread of VRRP")?;
 
+        let status_reader = vrrp.status_reader();
+        let router_id = config.global.router_id.clone();
+        let keeper = Keeper::new(config, &arguments.config, director.clone(), vrrp, maintenance);
         let reporter = Arc::new(Reporter {
             director: director.clone(),
-            vrrp: vrrp.status_reader(),
-            router_id: config.global.router_id.map_or_else(host_name, Ok)?,
+            requests,
+            vrrp: status_reader,
+            router_id: router_id.map_or_else(host_name, Ok)?,
             config_file: arguments.config.clone(),
             started: Instant::now(),
-            last_reload: Mutex::new(None),
+            shown: keeper.shown(),
         });
-        Ok(Self {
-            config_path: arguments.config.clone(),
-            global,
-            director,
-            director_thread,
-            maintenance,
-            vrrp,
-            reporter,
-        })
+        Ok(Self { keeper, director, director_thread, reporter })
     }
 
     /// Takes the new definitions, if the file is right; otherwise nothing changes.
-    async fn reload(&self) {
+    async fn reload(&mut self) {
         notify(&[
             NotifyState::Reloading,
             NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Reloading),
         ]);
-        let path = self.config_path.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
-        let error = match loaded.map_err(anyhow::Error::from).and_then(|result| result) {
-            Ok(config) => {
-                tracing::info!("reload: {} is valid", self.config_path.display());
-                let fixed = |global: &Global| {
-                    let Global { router_id, control_socket, state_dir, .. } = global.clone();
-                    (router_id, control_socket, state_dir)
-                };
-                if fixed(&config.global) != fixed(&self.global) {
-                    tracing::warn!(
-                        "reload: router_id, control_socket and state_dir take effect at the next \
-                         start"
-                    );
-                }
-                // The director is gone only when lvsd stops.
-                let _ = self.director.send(Message::Define(config.virtual_servers, config.ipvs));
-                self.vrrp.reload(config.vrrp_instances);
-                // The watching task is gone only when lvsd stops.
-                let _ = self.maintenance.send(config.global.maintenance_dir);
-                None
+        // A trial goes on and ends in time even if the file system hangs.
+        let loaded = match self.keeper.may_reload() {
+            Ok(()) => {
+                let path = self.keeper.own_file().to_owned();
+                let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
+                loaded.map_err(anyhow::Error::from).and_then(|result| result)
             }
-            Err(error) => {
-                tracing::error!("reload: nothing changes: {error:#}");
-                Some(format!("{error:#}"))
-            }
+            Err(refusal) => Err(refusal),
         };
-        self.reporter.reloaded(error);
+        self.keeper.reload(loaded);
         notify(&[NotifyState::Ready]);
     }
 
     /// Addresses first, so that the other director takes over while the rest ends.
     async fn stop(self) {
-        self.vrrp.stop();
+        self.keeper.stop();
         let (done, stopped) = oneshot::channel();
         if self.director.send(Message::Stop(done)).is_ok() {
             // An error means that the thread has ended.
@@ -202,10 +179,19 @@ impl Signals {
         })
     }
 
-    /// Reloads on SIGHUP; returns on SIGTERM and SIGINT.
-    async fn serve(mut self, daemon: &Daemon) {
+    /// Reloads on SIGHUP, does what operators ask, ends trials; returns on SIGTERM and SIGINT.
+    async fn serve(mut self, daemon: &mut Daemon, mut requests: mpsc::Receiver<Request>) {
         loop {
+            let wake = daemon.keeper.poll_timeout();
+            let wait = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                () = wait => daemon.keeper.handle_timeout(),
+                Some(request) = requests.recv() => daemon.keeper.request(request),
                 _ = self.hangup.recv() => {
                     // A file system that hangs must not hold up a stop.
                     tokio::select! {

@@ -1,22 +1,35 @@
 //! The API behind the control socket.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use api::OverrideRequest;
+use api::{
+    ApplyAnswer, ApplyRequest, Definitions, Explanation, OverrideAnswer, OverrideRequest, Plan,
+    SourceText, Status, TrialAnswer,
+};
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
+use config::{Config, Source};
 use nix::unistd::{Uid, User};
 use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
+use crate::definitions::Request;
 use crate::report::Reporter;
+
+/// Bytes of a request: far more than the definitions of 100,000 real servers.
+const LARGEST_REQUEST: usize = 64 << 20;
+
+/// Seconds: a day.
+const LONGEST_TRIAL: u64 = 86_400;
 
 /// Serves until `stop` fires.
 pub(crate) async fn serve(
@@ -27,10 +40,14 @@ pub(crate) async fn serve(
     let listener = UnixListener::from_std(listener).context("control socket")?;
     let router = Router::new()
         .route(api::STATUS, get(status))
-        .route(api::PLANNING, get(planning))
         .route(api::EXPLAIN, get(explain))
         .route(api::OVERRIDE, post(override_server))
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, "no such path".to_owned()) })
+        .route(api::PLAN, post(plan))
+        .route(api::APPLY, post(apply))
+        .route(api::CONFIRM, post(confirm))
+        .route(api::ROLLBACK, post(roll_back))
+        .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
+        .fallback(|| async { Refusal(StatusCode::NOT_FOUND, "no such path".to_owned()) })
         .with_state(reporter);
     let stopped = async {
         // An error means that the sender is gone, which is a stop too.
@@ -42,12 +59,8 @@ pub(crate) async fn serve(
         .context("serving the control socket")
 }
 
-async fn status(State(reporter): State<Arc<Reporter>>) -> Response {
+async fn status(State(reporter): State<Arc<Reporter>>) -> Answer<Status> {
     answer(reporter.status().await)
-}
-
-async fn planning(State(reporter): State<Arc<Reporter>>) -> Response {
-    answer(reporter.planning().await)
 }
 
 /// `?name=...`
@@ -56,36 +69,96 @@ struct Name {
     name: String,
 }
 
-async fn explain(State(reporter): State<Arc<Reporter>>, Query(query): Query<Name>) -> Response {
-    match reporter.explain(&query.name).await {
-        Ok(found) if found.servers.is_empty() => problem(
-            StatusCode::NOT_FOUND,
-            format!(
-                "`{}` is neither the address of a real server nor the name of a virtual server; \
-                 `lvsctl status` lists both",
-                query.name
-            ),
-        ),
-        explained => answer(explained),
+async fn explain(
+    State(reporter): State<Arc<Reporter>>,
+    Query(query): Query<Name>,
+) -> Answer<Explanation> {
+    let Json(found) = answer(reporter.explain(&query.name).await)?;
+    if found.servers.is_empty() {
+        let words = format!(
+            "`{}` is neither the address of a real server nor the name of a virtual server; \
+             `lvsctl status` lists both",
+            query.name
+        );
+        return Err(Refusal(StatusCode::NOT_FOUND, words));
     }
+    Ok(Json(found))
 }
 
 async fn override_server(
     State(reporter): State<Arc<Reporter>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(request): Json<OverrideRequest>,
-) -> Response {
-    // The socket's mode says who may look; changes are root's, and lvsd's own user's.
+) -> Answer<OverrideAnswer> {
+    let by = changer(peer)?;
+    let done = reporter.override_server(request, by).await;
+    done.map(Json).map_err(|error| Refusal(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}")))
+}
+
+/// The definitions travel as text; whoever has opened the socket may ask what they would do.
+async fn plan(
+    State(reporter): State<Arc<Reporter>>,
+    Json(definitions): Json<Definitions>,
+) -> Answer<Plan> {
+    answer(reporter.plan(parse(definitions)?).await)
+}
+
+async fn apply(
+    State(reporter): State<Arc<Reporter>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(request): Json<ApplyRequest>,
+) -> Answer<ApplyAnswer> {
+    let by = changer(peer)?;
+    let confirm = match request.confirm_seconds {
+        None => None,
+        Some(seconds @ 1..=LONGEST_TRIAL) => Some(Duration::from_secs(seconds)),
+        Some(seconds) => {
+            let words = format!("a trial of {seconds} seconds: it takes 1 second to 24 hours");
+            return Err(Refusal(StatusCode::UNPROCESSABLE_ENTITY, words));
+        }
+    };
+    let file = PathBuf::from(&request.definitions.file.path);
+    let config = parse(request.definitions)?;
+    answer(reporter.apply(config, file, by, confirm).await)
+}
+
+async fn confirm(
+    State(reporter): State<Arc<Reporter>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Answer<TrialAnswer> {
+    let by = changer(peer)?;
+    trial_end(reporter.end_trial(|answer| Request::Confirm(by, answer)).await)
+}
+
+async fn roll_back(
+    State(reporter): State<Arc<Reporter>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Answer<TrialAnswer> {
+    let by = changer(peer)?;
+    trial_end(reporter.end_trial(|answer| Request::RollBack(by, answer)).await)
+}
+
+fn trial_end(done: anyhow::Result<TrialAnswer>) -> Answer<TrialAnswer> {
+    done.map(Json).map_err(|error| Refusal(StatusCode::CONFLICT, format!("{error:#}")))
+}
+
+/// The checked definitions, or all that is wrong with them.
+fn parse(definitions: Definitions) -> Result<Config, Refusal> {
+    let source = |one: SourceText| Source { path: one.path.into(), text: one.text };
+    let includes = definitions.includes.into_iter().map(source).collect();
+    config::parse_sources(source(definitions.file), includes)
+        .map_err(|errors| Refusal(StatusCode::UNPROCESSABLE_ENTITY, errors.to_string()))
+}
+
+/// The name of a user who may change something. The socket's mode says who may look; changes are
+/// root's, and lvsd's own user's.
+fn changer(peer: Peer) -> Result<String, Refusal> {
     let Some(uid) = peer.0.filter(|uid| uid.is_root() || *uid == Uid::effective()) else {
         let words = "only root may change the table; others may look".to_owned();
-        return problem(StatusCode::FORBIDDEN, words);
+        return Err(Refusal(StatusCode::FORBIDDEN, words));
     };
     let user = User::from_uid(uid).ok().flatten();
-    let by = user.map_or_else(|| format!("user {uid}"), |user| user.name);
-    match reporter.override_server(request, by).await {
-        Ok(done) => Json(done).into_response(),
-        Err(error) => problem(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}")),
-    }
+    Ok(user.map_or_else(|| format!("user {uid}"), |user| user.name))
 }
 
 /// The user behind a connection, as the kernel tells.
@@ -98,13 +171,19 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     }
 }
 
-fn answer<T: serde::Serialize>(result: anyhow::Result<T>) -> Response {
-    match result {
-        Ok(document) => Json(document).into_response(),
-        Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}")),
+/// A document, or why there is none.
+type Answer<T> = Result<Json<T>, Refusal>;
+
+/// Why a request is not served.
+#[derive(Debug)]
+struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(api::Problem { error: self.1 })).into_response()
     }
 }
 
-fn problem(status: StatusCode, error: String) -> Response {
-    (status, Json(api::Problem { error })).into_response()
+fn answer<T>(result: anyhow::Result<T>) -> Answer<T> {
+    result.map(Json).map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}")))
 }

@@ -43,7 +43,7 @@ pub enum Input {
 }
 
 /// What the shell has to do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Output {
     /// Read the kernel's table and hand it in.
     ReadTable,
@@ -68,7 +68,7 @@ pub enum Output {
 }
 
 /// Something to log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Event {
     /// The table was read for the first time.
     Adopted {

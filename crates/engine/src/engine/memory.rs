@@ -6,7 +6,7 @@ use checkers::State;
 use config::{OnFailure, VirtualServer};
 use ipvs::{DestinationKey, Weight};
 
-use super::{Engine, Placed, Wishes};
+use super::{Engine, Placed};
 use crate::operator::Action;
 use crate::policy::{Memory, SLOW_START_STEPS, Wish};
 use crate::standing::Standing;
@@ -112,29 +112,5 @@ fn place_in_table(
             Placement::Inhibited
         }
         Some(_) => Placement::In,
-    }
-}
-
-/// The kernel's table as memory, with the wishes that a running lvsd knows.
-pub(super) struct TableAlone<'a> {
-    pub(super) standing: &'a Standing,
-    pub(super) wishes: &'a Wishes,
-}
-
-impl Memory for TableAlone<'_> {
-    fn place(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Placement {
-        place_in_table(self.standing, virtual_server, key)
-    }
-
-    fn had_quorum(&self, _name: &str) -> Option<bool> {
-        None
-    }
-
-    fn wish(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<Wish> {
-        self.wishes.get(&(virtual_server.name.clone(), *key)).cloned()
-    }
-
-    fn slow_start_step(&self, _: &VirtualServer, _: &DestinationKey) -> Option<u32> {
-        None
     }
 }

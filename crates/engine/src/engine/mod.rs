@@ -7,6 +7,7 @@
 mod changed;
 mod io;
 mod memory;
+mod preview;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -16,34 +17,19 @@ use checkers::{Initial, Monitor, Start, State};
 use config::{Policy, VirtualServer};
 use ipvs::{Destination, DestinationKey, Operation, ServiceKey, Weight};
 
-use self::memory::{Past, TableAlone, ramp_start, ramp_step};
+use self::memory::{Past, ramp_start, ramp_step};
 use crate::drain::{Draining, Leaving};
 use crate::operator::{Overrides, ServerName};
 use crate::plan::{Cause, Ownership, Reason, Step, plan};
-use crate::policy::{Condition, Memory, SLOW_START_STEPS, Wish, monitor};
+use crate::policy::{Condition, Memory, SLOW_START_STEPS, monitor};
 use crate::standing::{Snapshot, Standing};
 use crate::wanted::{HealthBook, Placement, Verdict, Wanted, WantedServer};
 
 pub use self::io::{Event, Input, Kept, Output};
+pub use self::preview::Preview;
 
 /// First pause after a failed operation or a failed read; it doubles up to the resync interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-
-/// What is asked of servers, by virtual server and address.
-pub type Wishes = BTreeMap<(String, DestinationKey), Wish>;
-
-/// What a running engine knows besides the kernel's table.
-#[derive(Debug, Default)]
-pub struct Knowledge {
-    /// Services that lvsd may remove.
-    pub owned: BTreeSet<ServiceKey>,
-    /// What the monitors found.
-    pub health: HealthBook,
-    /// VRRP instances that are master.
-    pub masters: BTreeSet<String>,
-    /// What the operator asks.
-    pub wishes: Wishes,
-}
 
 /// The `[ipvs]` section.
 pub type Settings = config::Ipvs;
@@ -70,7 +56,7 @@ impl Placed {
 type Place = (ServiceKey, DestinationKey);
 
 /// Keeps the kernel's table equal to the wanted one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     pub(crate) virtual_servers: Vec<VirtualServer>,
     settings: Settings,
@@ -218,48 +204,6 @@ impl Engine {
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    /// What would be done for `virtual_servers` if they were defined now, given the kernel's state
-    /// and what a running engine knows. Changes nothing.
-    pub fn preview(
-        virtual_servers: &[VirtualServer],
-        settings: &Settings,
-        knowledge: &Knowledge,
-        snapshot: &Snapshot,
-    ) -> (Wanted, Vec<Step>) {
-        let standing = Standing::from(snapshot);
-        let is_master = |instance: &str| knowledge.masters.contains(instance);
-        let past = TableAlone { standing: &standing, wishes: &knowledge.wishes };
-        let health = &knowledge.health;
-        let wanted = Wanted::derive(virtual_servers, settings, is_master, health, &past);
-        let ownership = Ownership {
-            owned: &knowledge.owned,
-            remove_unmanaged: settings.unmanaged == Policy::Remove,
-        };
-        let steps = plan(&standing, &wanted, ownership, Cause::Definitions);
-        (wanted, steps)
-    }
-
-    /// What [`Engine::preview`] needs to know of this engine at `now`.
-    pub fn knowledge(&self, now: Instant) -> Knowledge {
-        let masters = self.roles.iter().filter(|(_, master)| **master);
-        let past = Past { engine: self, now };
-        let mut wishes = Wishes::new();
-        for virtual_server in &self.virtual_servers {
-            for server in &virtual_server.real_servers {
-                let key = server.destination.key;
-                if let Some(wish) = past.wish(virtual_server, &key) {
-                    wishes.insert((virtual_server.name.clone(), key), wish);
-                }
-            }
-        }
-        Knowledge {
-            owned: self.owned.clone(),
-            health: self.health.clone(),
-            masters: masters.map(|(name, _)| name.clone()).collect(),
-            wishes,
-        }
     }
 
     /// Whether any virtual server is defined.
