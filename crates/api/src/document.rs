@@ -30,6 +30,9 @@ pub struct Status {
     pub failing: Vec<FailingOperation>,
     /// VRRP instances, by name.
     pub vrrp_instances: Vec<VrrpStatus>,
+    /// VRRP sync groups, by name.
+    #[serde(default)]
+    pub vrrp_groups: Vec<VrrpGroupStatus>,
 }
 
 /// The daemon itself.
@@ -168,8 +171,17 @@ pub struct VrrpStatus {
     pub interface: String,
     /// Virtual router identifier.
     pub virtual_router_id: u8,
-    /// Own priority.
+    /// Own priority, as it is now.
     pub priority: u8,
+    /// How it comes about: `130 = 150 - 20 (script nginx: exit status 1)`.
+    #[serde(default)]
+    pub priority_arithmetic: String,
+    /// What it depends on.
+    #[serde(default)]
+    pub tracked: Vec<TrackedStatus>,
+    /// Name of the sync group, if it is in one.
+    #[serde(default)]
+    pub group: Option<String>,
     /// Source address of the master's adverts; this director's own while it is master.
     pub master_address: Option<String>,
     /// Priority of the master.
@@ -178,6 +190,34 @@ pub struct VrrpStatus {
     pub addresses: Vec<VirtualAddressStatus>,
     /// Packets and events, by name.
     pub counters: Vec<Counter>,
+}
+
+/// Something that a VRRP instance tracks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackedStatus {
+    /// What is tracked: `script nginx`, `interface eth1`.
+    pub thing: String,
+    /// Its weight; 0: the instance is in fault while the thing does not work.
+    pub weight: i16,
+    /// `ok`, what is wrong, or a number; `None` until there is a result.
+    pub condition: Option<String>,
+    /// What it adds to the priority now.
+    pub adds: i64,
+    /// Whether it keeps the instance in fault.
+    pub is_fault: bool,
+}
+
+/// A VRRP sync group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VrrpGroupStatus {
+    /// Name in the configuration.
+    pub name: String,
+    /// State of all its instances.
+    pub state: String,
+    /// Since when.
+    pub since: Since,
+    /// Names of its instances.
+    pub instances: Vec<String>,
 }
 
 /// A virtual address.

@@ -15,8 +15,8 @@ pub use client::{Client, Error};
 pub use document::{
     CheckExplanation, CheckResult, CheckState, Counter, DaemonStatus, Explanation,
     FailingOperation, OverrideAction, OverrideAnswer, OverrideRequest, Problem, RealServerStatus,
-    ReloadStatus, ServerExplanation, Since, Status, UnmanagedDestination, UnmanagedService,
-    VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
+    ReloadStatus, ServerExplanation, Since, Status, TrackedStatus, UnmanagedDestination,
+    UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpGroupStatus, VrrpStatus,
 };
 pub use plan::{
     Definitions, Plan, PlannedAction, PlannedInstance, PlannedOperation, PlannedOut, SourceText,

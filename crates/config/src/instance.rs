@@ -88,6 +88,8 @@ fn instance(entry: &Entry<'_>, seen: &mut Seen) -> Option<InstanceSpec> {
             authentication: authentication.map(|at| at.value),
             addresses: addresses.into_iter().map(|address| address.value).collect(),
             announce: announce?.value,
+            track: Vec::new(),
+            group: None,
         })
     })
 }

@@ -421,6 +421,8 @@ fn vrrp_instances_with_every_key_and_with_few() {
             address("2001:db8::10", 64, "eth0", None),
         ],
         announce: Announce { repeat: 3, delay: Duration::ZERO, refresh: Duration::from_secs(3600) },
+        track: Vec::new(),
+        group: None,
     };
     let few = InstanceSpec {
         name: "VI_2".to_owned(),
@@ -436,6 +438,8 @@ fn vrrp_instances_with_every_key_and_with_few() {
         authentication: None,
         addresses: vec![address("192.0.2.12", 24, "eth0", None)],
         announce: Announce { repeat: 5, delay: Duration::from_secs(5), refresh: Duration::ZERO },
+        track: Vec::new(),
+        group: None,
     };
     assert_eq!(config.vrrp_instances, [all, few]);
 }

@@ -1,12 +1,14 @@
 //! `lvsctl status`: the director's view.
 
+mod vrrp;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use api::{
     AppliedBy, CheckState, DaemonStatus, DefinitionsStatus, RealServerStatus, ReloadStatus,
-    RollbackStatus, Since, Status, UnmanagedService, VirtualServerStatus, VrrpStatus,
+    RollbackStatus, Since, Status, UnmanagedService, VirtualServerStatus,
 };
 
 use crate::apply::moment;
@@ -59,7 +61,7 @@ fn text(status: &Status) -> String {
     }
     if !status.vrrp_instances.is_empty() {
         text.push_str("\nVRRP\n");
-        text.push_str(&vrrp(&status.vrrp_instances));
+        text.push_str(&vrrp::text(&status.vrrp_instances, &status.vrrp_groups));
     }
     for server in &status.virtual_servers {
         text.push('\n');
@@ -103,42 +105,6 @@ fn indented(lines: &str) -> String {
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
-}
-
-fn vrrp(instances: &[VrrpStatus]) -> String {
-    let mut rows =
-        vec![row(["INSTANCE", "STATE", "SINCE", "PRIORITY", "MASTER", "ADDRESSES", "WHY"])];
-    for instance in instances {
-        let master = match (&instance.master_address, instance.master_priority) {
-            (Some(address), Some(priority)) => format!("{address} ({priority})"),
-            (Some(address), None) => address.clone(),
-            (None, _) => "-".to_owned(),
-        };
-        let addresses: Vec<String> = instance
-            .addresses
-            .iter()
-            .map(|a| format!("{} {}", a.address, if a.held { "here" } else { "not here" }))
-            .collect();
-        rows.push(vec![
-            instance.name.clone(),
-            instance.state.to_uppercase(),
-            ago(&instance.since),
-            instance.priority.to_string(),
-            master,
-            addresses.join(", "),
-            instance.why.clone(),
-        ]);
-    }
-    let mut text = columns(2, &rows);
-    for instance in instances {
-        let telling = |name: &str| name.starts_with("dropped") || name == "two masters";
-        let counted = instance.counters.iter().filter(|c| c.value > 0 && telling(&c.name));
-        let words: Vec<String> = counted.map(|c| format!("{} {}", c.name, c.value)).collect();
-        if !words.is_empty() {
-            text.push_str(&format!("  {}: {}\n", instance.name, words.join(", ")));
-        }
-    }
-    text
 }
 
 fn virtual_server(server: &VirtualServerStatus) -> String {

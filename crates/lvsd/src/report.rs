@@ -1,19 +1,20 @@
 //! The documents of the control socket, gathered from the parts of the daemon.
 
+mod instances;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use api::{
-    Counter, DaemonStatus, DefinitionsStatus, Explanation, FailingOperation, OverrideAction,
-    OverrideAnswer, OverrideRequest, RealServerStatus, ReloadStatus, RollbackStatus, Status,
-    UnmanagedDestination, UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpStatus,
+    DaemonStatus, DefinitionsStatus, Explanation, FailingOperation, OverrideAction, OverrideAnswer,
+    OverrideRequest, RealServerStatus, ReloadStatus, RollbackStatus, Status, UnmanagedDestination,
+    UnmanagedService, VirtualServerStatus,
 };
 use engine::{Action, Override, Placement, ServerName, ServerView, ServiceView};
 use ipvs::{TableService, Weight};
 use tokio::sync::{mpsc, oneshot, watch};
 use vrrp::shell::StatusReader;
-use vrrp::{InstanceStatus, State};
 
 use crate::clock::{since, until};
 use crate::definitions::{Request, Shown};
@@ -79,7 +80,8 @@ impl Reporter {
                 .into_iter()
                 .map(|(operation, error)| FailingOperation { operation, error })
                 .collect(),
-            vrrp_instances: vrrp.iter().map(vrrp_instance).collect(),
+            vrrp_groups: vrrp.groups.iter().map(|group| instances::group(group, &vrrp)).collect(),
+            vrrp_instances: vrrp.instances.iter().map(instances::instance).collect(),
         })
     }
 
@@ -165,35 +167,6 @@ fn unmanaged(service: &TableService) -> UnmanagedService {
                 forward: d.destination.forward.to_string(),
                 weight: d.destination.weight.get(),
             })
-            .collect(),
-    }
-}
-
-fn vrrp_instance(instance: &InstanceStatus) -> VrrpStatus {
-    let held = instance.state == State::Master;
-    VrrpStatus {
-        name: instance.name.clone(),
-        state: instance.state.to_string(),
-        since: since(instance.since),
-        why: instance.reason.clone(),
-        interface: instance.interface.clone(),
-        virtual_router_id: instance.vrid,
-        priority: instance.priority,
-        master_address: instance.master.map(|master| master.address.to_string()),
-        master_priority: instance.master.map(|master| master.priority),
-        addresses: instance
-            .addresses
-            .iter()
-            .map(|address| VirtualAddressStatus {
-                address: format!("{}/{}", address.address, address.prefix),
-                interface: address.interface.clone(),
-                held,
-            })
-            .collect(),
-        counters: instance
-            .counters
-            .iter()
-            .map(|(name, value)| Counter { name: name.clone(), value: *value })
             .collect(),
     }
 }

@@ -29,10 +29,10 @@ impl fmt::Display for State {
     }
 }
 
-/// News of one instance, worth a log line.
+/// News of one instance or sync group, worth a log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Name of the instance.
+    /// Name of the instance, or of the group.
     pub instance: String,
     /// What happened.
     pub kind: EventKind,
@@ -49,6 +49,24 @@ pub enum EventKind {
         to: State,
         /// Why, in words.
         reason: String,
+        /// The priority that the instance has now.
+        priority: u8,
+    },
+    /// All instances of a sync group have changed their state.
+    GroupTransition {
+        /// Until now.
+        from: State,
+        /// From now on.
+        to: State,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The priority changed.
+    Priority {
+        /// From now on.
+        priority: u8,
+        /// How it comes about: `130 = 150 - 20 (script nginx: exit status 1)`.
+        arithmetic: String,
     },
     /// Another director claims to be master too.
     Rival {
@@ -77,18 +95,25 @@ impl Event {
     /// Whether an operator should look at it.
     pub fn is_warning(&self) -> bool {
         match &self.kind {
-            EventKind::Transition { to, .. } => *to == State::Fault,
+            EventKind::Transition { to, .. } | EventKind::GroupTransition { to, .. } => {
+                *to == State::Fault
+            }
             EventKind::Rival { .. } | EventKind::Dropped { .. } | EventKind::Trouble(_) => true,
-            EventKind::RivalGone { .. } => false,
+            EventKind::RivalGone { .. } | EventKind::Priority { .. } => false,
         }
     }
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vrrp {}: ", self.instance)?;
+        let group = matches!(self.kind, EventKind::GroupTransition { .. });
+        write!(f, "vrrp {}{}: ", if group { "group " } else { "" }, self.instance)?;
         match &self.kind {
-            EventKind::Transition { from, to, reason } => write!(f, "{from} -> {to}: {reason}"),
+            EventKind::Transition { from, to, reason, .. }
+            | EventKind::GroupTransition { from, to, reason } => {
+                write!(f, "{from} -> {to}: {reason}")
+            }
+            EventKind::Priority { arithmetic, .. } => write!(f, "priority {arithmetic}"),
             EventKind::Rival { address, priority } => {
                 write!(f, "{address} claims to be master too, with priority {priority}")
             }

@@ -8,15 +8,19 @@
 //! ```
 
 mod event;
+mod group;
 mod instance;
 pub mod packet;
 pub mod shell;
 pub mod spec;
 mod timer;
+mod track;
 
 pub use event::{Event, EventKind, State};
+pub use group::{Group, GroupStatus, Hold, Order};
 pub use instance::{Input, Instance, InstanceStatus, Master, Output};
 pub use packet::{Advert, DropCause, IpHeader};
 pub use spec::{
     Announce, Authentication, Centiseconds, InstanceSpec, Priority, Version, VirtualAddress, Vrid,
 };
+pub use track::{Condition, Thing, Track, TrackStatus};

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use crate::track::Track;
+
 /// Virtual router identifier, 1 to 255; equal on both directors, unique on the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Vrid(u8);
@@ -168,4 +170,9 @@ pub struct InstanceSpec {
     pub addresses: Vec<VirtualAddress>,
     /// Gratuitous ARP.
     pub announce: Announce,
+    /// What its priority depends on. Members of a group track the same things.
+    pub track: Vec<Track>,
+    /// Name of the sync group with which it changes its state. Members of a group have the same
+    /// priority.
+    pub group: Option<String>,
 }

@@ -94,6 +94,8 @@ impl World {
                             label: None,
                         }],
                         announce: Announce::default(),
+                        track: Vec::new(),
+                        group: None,
                     },
                     address,
                     holds: false,

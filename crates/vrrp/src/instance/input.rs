@@ -3,8 +3,10 @@
 use std::net::Ipv4Addr;
 
 use crate::event::Event;
+use crate::group::Order;
 use crate::packet::IpHeader;
 use crate::spec::{InstanceSpec, VirtualAddress};
+use crate::track::{Condition, Thing};
 
 /// What happens to an instance.
 #[derive(Debug, Clone)]
@@ -17,6 +19,10 @@ pub enum Input {
     Packet(IpHeader, Vec<u8>),
     /// A packet came in that has not even an IPv4 header.
     Malformed,
+    /// What is known of a tracked thing now.
+    Tracked(Thing, Condition),
+    /// What the sync group wants.
+    Group(Order),
     /// Changed settings. Interface and VRID are what an instance is, so they do not change.
     Reconfigure(Box<InstanceSpec>),
     /// lvsd stops, or the instance is no longer defined.

@@ -6,6 +6,7 @@
 mod input;
 mod receive;
 mod reconfigure;
+mod standing;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -18,9 +19,11 @@ pub use self::input::{Input, Master, Output};
 use self::status::Counters;
 pub use self::status::InstanceStatus;
 use crate::event::{Event, EventKind, State};
+use crate::group::Hold;
 use crate::packet::{Advert, DropCause, GROUP};
 use crate::spec::{Centiseconds, InstanceSpec, Priority, Version};
 use crate::timer::{Timer, TimerTable};
+use crate::track::Tracker;
 
 /// One virtual router on this director.
 #[derive(Debug)]
@@ -31,6 +34,12 @@ pub struct Instance {
     reason: String,
     /// Source of the adverts; `None` while the interface cannot carry them.
     source: Option<Ipv4Addr>,
+    /// Why it cannot, if it cannot.
+    down: Option<String>,
+    tracker: Tracker,
+    hold: Hold,
+    /// In a group: why it would be master if the others agreed.
+    wants: Option<String>,
     master: Option<Master>,
     /// `Active_Adver_Interval`: the master's, learnt from its adverts in version 3.
     master_interval: Centiseconds,
@@ -52,16 +61,20 @@ impl Instance {
         let spec = with_an_interval(spec);
         Self {
             master_interval: spec.advert_interval,
-            spec,
             state: State::Initialize,
             since: now,
             reason: "not started yet".to_owned(),
             source: None,
+            down: None,
+            tracker: Tracker::default(),
+            hold: Hold::until_its_group_agrees(spec.group.as_deref()),
+            wants: None,
             master: None,
             worse_master_since: None,
             rival: None,
             answered: None,
             reported: Vec::new(),
+            spec,
             timers: TimerTable::default(),
             counters: Counters::default(),
             outputs: VecDeque::new(),
@@ -89,6 +102,8 @@ impl Instance {
                 }
             }
             Input::Malformed => self.dropped(DropCause::IpHeader, Ipv4Addr::UNSPECIFIED),
+            Input::Tracked(thing, condition) => self.tracked(thing, condition, now),
+            Input::Group(order) => self.order(order, now),
             Input::Reconfigure(spec) => self.reconfigure(*spec, now),
             Input::Shutdown => self.shutdown(now),
         }
@@ -99,13 +114,10 @@ impl Instance {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Advert => {
-                    self.send_advert(self.spec.priority.get());
+                    self.send_advert(self.priority().get());
                     self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
                 }
-                Timer::MasterDown => {
-                    let reason = self.takeover_reason();
-                    self.become_master(reason, now);
-                }
+                Timer::MasterDown => self.take_over(self.takeover_reason(), now),
                 Timer::SecondAnnounce => self.announce(),
                 Timer::Refresh => {
                     self.announce();
@@ -134,13 +146,14 @@ impl Instance {
 
     /// Why the timer of a backup ran out, in words.
     fn takeover_reason(&self) -> String {
+        let mine = self.priority().get();
         match self.master {
             Some(Master { address, priority: 0 }) => format!("{address} gave up"),
-            Some(Master { address, priority }) if priority < self.spec.priority.get() => {
+            Some(Master { address, priority }) if priority < mine => {
                 format!("{address} has only priority {priority}")
             }
             Some(Master { address, priority })
-                if priority == self.spec.priority.get() && self.source > Some(address) =>
+                if priority == mine && self.source > Some(address) =>
             {
                 format!("{address} has equal priority {priority}, lower address")
             }
@@ -157,7 +170,7 @@ impl Instance {
 
     /// `Skew_Time`: a better backup is quicker. Version 2 counts in seconds whatever the interval.
     fn skew(&self) -> Duration {
-        let steps = 256 - u32::from(self.spec.priority.get());
+        let steps = 256 - u32::from(self.priority().get());
         let interval = match self.spec.version {
             Version::V2 => Duration::from_secs(1),
             Version::V3 => self.master_interval.duration(),
@@ -171,34 +184,38 @@ impl Instance {
     }
 
     fn up(&mut self, source: Ipv4Addr, now: Instant) {
-        self.source = Some(source);
-        match self.state {
-            State::Backup => {}
-            State::Master => self.master = Some(self.myself(source)),
-            State::Initialize | State::Fault => {
-                if !self.is_owner() {
-                    self.remove_leftovers();
-                }
-                self.master_interval = self.spec.advert_interval;
-                self.master = None;
-                if self.is_owner() {
-                    self.become_master("owner of the addresses".to_owned(), now);
-                } else {
-                    let reason = format!("{} is up", self.spec.interface);
-                    self.become_backup(reason, now);
-                }
-            }
+        if self.source.is_none() && !self.is_owner() {
+            self.remove_leftovers();
         }
+        self.down = None;
+        self.source = Some(source);
+        if self.state == State::Master {
+            self.master = Some(self.myself(source));
+        }
+        self.review(now);
     }
 
     fn down(&mut self, reason: String, now: Instant) {
-        if self.state == State::Fault {
-            self.reason = reason;
-            return;
+        self.down = Some(reason);
+        self.review(now);
+        self.source = None;
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.master_interval = self.spec.advert_interval;
+        self.master = None;
+        if self.is_owner() && self.spec.group.is_none() {
+            return self.become_master("owner of the addresses".to_owned(), now);
         }
+        self.become_backup(format!("{} is up", self.spec.interface), now);
+        if self.is_owner() {
+            self.take_over("owner of the addresses".to_owned(), now);
+        }
+    }
+
+    fn fail(&mut self, reason: String, now: Instant) {
         self.remove_leftovers();
         self.give_up();
-        self.source = None;
         self.master = None;
         self.transition(State::Fault, reason, now);
     }
@@ -213,6 +230,7 @@ impl Instance {
     fn shutdown(&mut self, now: Instant) {
         self.give_up();
         self.source = None;
+        self.down = None;
         self.master = None;
         if self.state != State::Initialize {
             self.transition(State::Initialize, "stopped".to_owned(), now);
@@ -234,6 +252,7 @@ impl Instance {
         self.timers.stop_all();
         self.worse_master_since = None;
         self.rival = None;
+        self.wants = None;
         if self.state == State::Master {
             self.outputs.push_back(Output::RemoveAddresses(self.spec.addresses.clone()));
         }
@@ -241,6 +260,10 @@ impl Instance {
 
     fn become_backup(&mut self, reason: String, now: Instant) {
         self.leave();
+        self.listen(reason, now);
+    }
+
+    fn listen(&mut self, reason: String, now: Instant) {
         self.transition(State::Backup, reason, now);
         self.timers.set(Timer::MasterDown, now + self.master_down_interval());
     }
@@ -250,7 +273,7 @@ impl Instance {
         self.leave();
         self.master = Some(self.myself(source));
         self.counters.became_master += 1;
-        self.send_advert(self.spec.priority.get());
+        self.send_advert(self.priority().get());
         self.outputs.push_back(Output::AddAddresses(self.spec.addresses.clone()));
         self.announce();
         self.transition(State::Master, reason, now);
@@ -264,7 +287,7 @@ impl Instance {
     }
 
     fn myself(&self, address: Ipv4Addr) -> Master {
-        Master { address, priority: self.spec.priority.get() }
+        Master { address, priority: self.priority().get() }
     }
 
     fn transition(&mut self, to: State, reason: String, now: Instant) {
@@ -272,7 +295,8 @@ impl Instance {
         self.since = now;
         self.reason.clone_from(&reason);
         self.reported.clear();
-        self.event(EventKind::Transition { from, to, reason });
+        let priority = self.priority().get();
+        self.event(EventKind::Transition { from, to, reason, priority });
     }
 
     fn send_advert(&mut self, priority: u8) {

@@ -64,12 +64,13 @@ impl Instance {
             return;
         }
         self.master = Some(Master { address: sender, priority: advert.priority });
-        if (advert.priority, sender) > (self.spec.priority.get(), own) {
+        if (advert.priority, sender) > (self.priority().get(), own) {
             self.worse_master_since = None;
         } else if self.preempts(now) {
             // Its adverts do not count: the timer runs out and this director takes over.
             return;
         }
+        self.wants = None;
         self.master_interval = advert.interval;
         self.timers.set(Timer::MasterDown, now + self.master_down_interval());
     }
@@ -82,7 +83,7 @@ impl Instance {
 
     /// RFC 9568 §6.4.3.
     fn advert_as_master(&mut self, own: Ipv4Addr, sender: Ipv4Addr, advert: &Advert, now: Instant) {
-        let mine = self.spec.priority.get();
+        let mine = self.priority().get();
         if advert.priority == 0 {
             self.send_advert(mine);
             self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());

@@ -4,17 +4,25 @@ use std::time::Instant;
 
 use super::{Instance, Output, with_an_interval};
 use crate::event::State;
+use crate::group::Hold;
 use crate::spec::{InstanceSpec, VirtualAddress};
 use crate::timer::Timer;
 
 impl Instance {
     pub(super) fn reconfigure(&mut self, spec: InstanceSpec, now: Instant) {
         let old = std::mem::replace(&mut self.spec, with_an_interval(spec));
+        self.tracker.keep(&self.spec.track);
+        if old.group != self.spec.group {
+            self.hold = Hold::until_its_group_agrees(self.spec.group.as_deref());
+        }
+        self.review(now);
+        let wants = self.wants.clone().filter(|_| self.spec.group.is_none());
         match self.state {
             State::Initialize | State::Fault => {}
             _ if self.is_owner() && self.state == State::Backup => {
-                self.become_master("owner of the addresses".to_owned(), now);
+                self.take_over("owner of the addresses".to_owned(), now);
             }
+            State::Backup if let Some(wants) = wants => self.become_master(wants, now),
             State::Backup => {
                 // What was learnt from a live master stays true, and a reload must not put off
                 // the moment at which a dead one is noticed.
@@ -34,7 +42,7 @@ impl Instance {
                 if !gone.is_empty() {
                     self.outputs.push_back(Output::RemoveAddresses(gone));
                 }
-                self.send_advert(self.spec.priority.get());
+                self.send_advert(self.priority().get());
                 self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
                 if !new.is_empty() {
                     self.outputs.push_back(Output::AddAddresses(new.clone()));

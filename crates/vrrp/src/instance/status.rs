@@ -7,6 +7,7 @@ use super::{Instance, Master};
 use crate::event::State;
 use crate::packet::DropCause;
 use crate::spec::VirtualAddress;
+use crate::track::TrackStatus;
 
 /// What an operator sees of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,14 @@ pub struct InstanceStatus {
     pub interface: String,
     /// Virtual router identifier.
     pub vrid: u8,
-    /// Own priority.
+    /// Own priority, as it is now.
     pub priority: u8,
+    /// How it comes about: `130 = 150 - 20 (script nginx: exit status 1)`.
+    pub arithmetic: String,
+    /// What it depends on.
+    pub tracked: Vec<TrackStatus>,
+    /// Name of the sync group.
+    pub group: Option<String>,
     /// State.
     pub state: State,
     /// Since when.
@@ -61,11 +68,15 @@ impl Instance {
             name: self.spec.name.clone(),
             interface: self.spec.interface.clone(),
             vrid: self.spec.vrid.get(),
-            priority: self.spec.priority.get(),
+            priority: self.priority().get(),
+            arithmetic: self.arithmetic(),
+            tracked: self.tracker.status(&self.spec.track),
+            group: self.spec.group.clone(),
             state: self.state,
             since: self.since,
-            reason: match (self.state, self.master) {
-                (State::Backup, Some(Master { address, priority })) => {
+            reason: match (self.state, self.master, &self.wants) {
+                (State::Backup, _, Some(wants)) => format!("{wants}, but its group waits"),
+                (State::Backup, Some(Master { address, priority }), None) => {
                     format!("{address} is master with priority {priority}")
                 }
                 _ => self.reason.clone(),

@@ -91,7 +91,7 @@ impl Worker {
         }
     }
 
-    fn say(&self, event: Event) {
+    pub(super) fn say(&self, event: Event) {
         // Whoever listened is gone; VRRP goes on.
         let _ = self.events.send(event);
     }

@@ -47,6 +47,31 @@ impl Interfaces {
         self.links.values().find(|link| link.name == name).map(|link| link.index)
     }
 
+    /// The interface, or why it does not work, in words.
+    fn working(&self, name: &str) -> Result<&Link, String> {
+        let link = self.links.values().find(|link| link.name == name);
+        let link = link.ok_or_else(|| format!("there is no interface {name}"))?;
+        if !link.up {
+            return Err(format!("{name} is down"));
+        }
+        if !link.running {
+            return Err(format!("{name} has no link"));
+        }
+        Ok(link)
+    }
+
+    /// Why the interface does not work or has not this address, in words, if that is so.
+    pub(super) fn trouble(&self, name: &str, address: Option<IpAddr>) -> Option<String> {
+        let link = match self.working(name) {
+            Ok(link) => link,
+            Err(reason) => return Some(reason),
+        };
+        let has =
+            |wanted| self.addresses.iter().any(|a| (a.index, a.address) == (link.index, wanted));
+        let missing = address.filter(|&address| !has(address))?;
+        Some(format!("{name} has no address {missing}"))
+    }
+
     /// The interface's index and the source of the instance's adverts, or why there is none, in
     /// words. An interface that was made anew under the same name has another index, and needs
     /// other sockets. `is_virtual` tells the virtual addresses of all instances.
@@ -56,14 +81,7 @@ impl Interfaces {
         is_virtual: impl Fn(IpAddr) -> bool,
     ) -> Result<(u32, Ipv4Addr), String> {
         let name = &spec.interface;
-        let link = self.links.values().find(|link| link.name == *name);
-        let link = link.ok_or_else(|| format!("there is no interface {name}"))?;
-        if !link.up {
-            return Err(format!("{name} is down"));
-        }
-        if !link.running {
-            return Err(format!("{name} has no link"));
-        }
+        let link = self.working(name)?;
         let mut own =
             self.addresses.iter().filter(|a| a.index == link.index).filter_map(|a| {
                 match a.address {
@@ -114,6 +132,8 @@ mod tests {
                 label: None,
             }],
             announce: Announce::default(),
+            track: Vec::new(),
+            group: None,
         }
     }
 

@@ -12,6 +12,7 @@ mod arp;
 mod effects;
 mod interfaces;
 mod socket;
+mod tracking;
 mod watch;
 mod worker;
 
@@ -23,8 +24,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::event::Event;
+use crate::group::GroupStatus;
 use crate::instance::InstanceStatus;
 use crate::spec::InstanceSpec;
+use crate::track::{Condition, Thing};
 
 /// A stop sends a few packets and removes a few addresses; it takes milliseconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,8 +53,19 @@ pub enum Error {
 /// What the thread is told and asked.
 enum Command {
     Reload(Vec<InstanceSpec>),
-    Status(oneshot::Sender<Vec<InstanceStatus>>),
+    Tracked(Thing, Condition),
+    Forget(Thing),
+    Status(oneshot::Sender<Statuses>),
     Stop(SyncSender<()>),
+}
+
+/// All instances and groups as they are now.
+#[derive(Debug, Clone, Default)]
+pub struct Statuses {
+    /// The instances, in the order of the definitions.
+    pub instances: Vec<InstanceStatus>,
+    /// The sync groups.
+    pub groups: Vec<GroupStatus>,
 }
 
 /// The running thread.
@@ -64,6 +78,10 @@ pub struct Handle {
 /// Asks the running thread for its instances' status.
 #[derive(Debug, Clone)]
 pub struct StatusReader(mpsc::UnboundedSender<Command>);
+
+/// Tells the running thread what is known of tracked things.
+#[derive(Debug, Clone)]
+pub struct TrackWriter(mpsc::UnboundedSender<Command>);
 
 /// Starts the thread in the network namespace of the calling thread. News go to `events`.
 ///
@@ -105,6 +123,12 @@ impl Handle {
         StatusReader(self.commands.clone())
     }
 
+    /// A way to tell what is known of tracked things other than interfaces, which the thread
+    /// watches itself.
+    pub fn track_writer(&self) -> TrackWriter {
+        TrackWriter(self.commands.clone())
+    }
+
     /// Gives up mastership of every instance, removes the addresses, and ends the thread.
     pub fn stop(self) {
         let (stopped, wait) = sync_channel(1);
@@ -117,16 +141,29 @@ impl Handle {
     }
 }
 
+impl TrackWriter {
+    /// The thing is like this now. Only instances that track it take notice.
+    pub fn set(&self, thing: Thing, condition: Condition) {
+        // The thread is gone only when lvsd stops.
+        let _ = self.0.send(Command::Tracked(thing, condition));
+    }
+
+    /// The thing is no longer defined; one that has its name later is another one.
+    pub fn forget(&self, thing: Thing) {
+        let _ = self.0.send(Command::Forget(thing));
+    }
+}
+
 impl StatusReader {
-    /// Every instance as it is now; nothing if the thread does not answer within a second.
-    pub async fn read(&self) -> Vec<InstanceStatus> {
+    /// Everything as it is now; nothing if the thread does not answer within a second.
+    pub async fn read(&self) -> Statuses {
         let (answer, receiver) = oneshot::channel();
         if self.0.send(Command::Status(answer)).is_err() {
-            return Vec::new();
+            return Statuses::default();
         }
         match tokio::time::timeout(Duration::from_secs(1), receiver).await {
             Ok(Ok(statuses)) => statuses,
-            Ok(Err(_)) | Err(_) => Vec::new(),
+            Ok(Err(_)) | Err(_) => Statuses::default(),
         }
     }
 }

@@ -105,6 +105,7 @@ impl Worker {
                 }
             }
         }
+        self.look_at_tracked_interfaces();
     }
 
     fn open_sockets(&mut self, at: usize, index: u32, source: Ipv4Addr) -> Result<(), String> {

@@ -12,8 +12,9 @@ use tokio::task::JoinHandle;
 use super::arp::Announcer;
 use super::interfaces::Interfaces;
 use super::socket::{AdvertReceiver, AdvertSender, LONGEST_PACKET};
-use super::{Command, Error};
+use super::{Command, Error, Statuses, tracking};
 use crate::event::Event;
+use crate::group::Group;
 use crate::instance::{Input, Instance};
 use crate::packet::{Advert, IpHeader};
 use crate::spec::InstanceSpec;
@@ -54,6 +55,8 @@ impl Drop for Receiver {
 
 pub(super) struct Worker {
     pub(super) runners: Vec<Runner>,
+    pub(super) groups: Vec<Group>,
+    pub(super) conditions: tracking::Conditions,
     pub(super) receivers: BTreeMap<String, Receiver>,
     pub(super) interfaces: Interfaces,
     pub(super) netlink: Netlink,
@@ -81,6 +84,8 @@ impl Worker {
         let interfaces = Interfaces::new(netlink.links()?, netlink.addresses()?);
         let mut worker = Self {
             runners: Vec::new(),
+            groups: Vec::new(),
+            conditions: tracking::Conditions::new(),
             receivers: BTreeMap::new(),
             interfaces,
             netlink,
@@ -99,6 +104,7 @@ impl Worker {
     pub(super) async fn run(mut self) {
         self.look_at_interfaces();
         loop {
+            self.settle();
             let timers = self.runners.iter().filter_map(|r| r.instance.poll_timeout());
             let next = timers.chain(self.look_again_at).min();
             let timeout = async {
@@ -112,9 +118,13 @@ impl Worker {
                 () = timeout => self.timeouts(),
                 command = self.commands.recv() => match command {
                     Some(Command::Reload(specs)) => self.reload(specs),
+                    Some(Command::Tracked(thing, condition)) => self.tracked(&thing, &condition),
+                    Some(Command::Forget(thing)) => drop(self.conditions.remove(&thing)),
                     // Who asked may be gone; then nobody misses the answer.
                     Some(Command::Status(answer)) => {
-                        let _ = answer.send(self.runners.iter().map(|r| r.instance.status()).collect());
+                        let instances = self.runners.iter().map(|r| r.instance.status());
+                        let groups = self.group_statuses();
+                        let _ = answer.send(Statuses { instances: instances.collect(), groups });
                     }
                     Some(Command::Stop(stopped)) => {
                         self.stop();
@@ -139,6 +149,8 @@ impl Worker {
             readiness: None,
             send_failed: false,
         }));
+        self.regroup();
+        self.tell_conditions();
     }
 
     fn timeouts(&mut self) {

@@ -5,6 +5,7 @@
 mod election;
 mod lifecycle;
 mod receive;
+mod standing;
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ fn spec(priority: u8) -> InstanceSpec {
         authentication: None,
         addresses: vec![vip("10.0.0.100")],
         announce: Announce::default(),
+        track: Vec::new(),
+        group: None,
     }
 }
 

@@ -1,0 +1,59 @@
+//! The VRRP part of the status document.
+
+use api::{Counter, TrackedStatus, VirtualAddressStatus, VrrpGroupStatus, VrrpStatus};
+use vrrp::shell::Statuses;
+use vrrp::{GroupStatus, InstanceStatus, State, TrackStatus};
+
+use crate::clock::since;
+
+pub(super) fn instance(instance: &InstanceStatus) -> VrrpStatus {
+    let held = instance.state == State::Master;
+    VrrpStatus {
+        name: instance.name.clone(),
+        state: instance.state.to_string(),
+        since: since(instance.since),
+        why: instance.reason.clone(),
+        interface: instance.interface.clone(),
+        virtual_router_id: instance.vrid,
+        priority: instance.priority,
+        priority_arithmetic: instance.arithmetic.clone(),
+        tracked: instance.tracked.iter().map(tracked).collect(),
+        group: instance.group.clone(),
+        master_address: instance.master.map(|master| master.address.to_string()),
+        master_priority: instance.master.map(|master| master.priority),
+        addresses: instance
+            .addresses
+            .iter()
+            .map(|address| VirtualAddressStatus {
+                address: format!("{}/{}", address.address, address.prefix),
+                interface: address.interface.clone(),
+                held,
+            })
+            .collect(),
+        counters: instance
+            .counters
+            .iter()
+            .map(|(name, value)| Counter { name: name.clone(), value: *value })
+            .collect(),
+    }
+}
+
+pub(super) fn group(group: &GroupStatus, all: &Statuses) -> VrrpGroupStatus {
+    let members = all.instances.iter().filter(|i| i.group.as_ref() == Some(&group.name));
+    VrrpGroupStatus {
+        name: group.name.clone(),
+        state: group.state.to_string(),
+        since: since(group.since),
+        instances: members.map(|member| member.name.clone()).collect(),
+    }
+}
+
+fn tracked(status: &TrackStatus) -> TrackedStatus {
+    TrackedStatus {
+        thing: status.thing.clone(),
+        weight: status.weight,
+        condition: status.condition.as_ref().map(ToString::to_string),
+        adds: status.adds,
+        is_fault: status.is_fault,
+    }
+}
