@@ -14,7 +14,8 @@ fn timing() -> Timing {
 
 fn monitor(number: u16, timing: Timing) -> Monitor {
     let target = SocketAddr::from(([192, 0, 2, 1], number));
-    Monitor { target, check: Check { kind: Kind::Tcp(TcpCheck::default()), timing } }
+    let check = Check { kind: Kind::Tcp(TcpCheck::default()), timing };
+    Monitor { target, check: check.into() }
 }
 
 /// A supervisor in virtual time.

@@ -33,7 +33,7 @@ const QUICK: Timing = Timing {
 };
 
 fn monitor(target: SocketAddr, kind: Kind, timing: Timing) -> Monitor {
-    Monitor { target, check: Check { kind, timing } }
+    Monitor { target, check: Check { kind, timing }.into() }
 }
 
 fn start() -> (Handle, Receiver<Event>) {

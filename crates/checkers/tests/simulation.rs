@@ -354,5 +354,6 @@ fn monitor(number: u16) -> Monitor {
         ..Timing::default()
     };
     let target = SocketAddr::from(([192, 0, 2, 1], number));
-    Monitor { target, check: Check { kind: Kind::Tcp(TcpCheck::default()), timing } }
+    let check = Check { kind: Kind::Tcp(TcpCheck::default()), timing };
+    Monitor { target, check: check.into() }
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::Check;
@@ -267,5 +268,5 @@ pub struct RealServer {
     pub destination: Destination,
     /// All must pass; empty: always up. Its own checks if it names any, else its virtual
     /// server's.
-    pub checks: Vec<Check>,
+    pub checks: Vec<Arc<Check>>,
 }

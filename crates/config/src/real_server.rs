@@ -1,7 +1,10 @@
 //! `[[virtual_server.NAME.real_servers]]` and `sorry_servers`.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use checkers::Check;
 use ipvs::{
     Destination, DestinationKey, Forward, ServiceKey, Tunnel, TunnelChecksum, TunnelKind, Weight,
 };
@@ -144,6 +147,8 @@ pub(crate) fn all(
     inherited: &Inherited<'_>,
     seen: &mut Unique<DestinationKey>,
 ) -> Option<Vec<RealServer>> {
+    // Servers with the same check share it in memory.
+    let mut known_checks: HashSet<Arc<Check>> = HashSet::new();
     let servers = value.list(|v| {
         Some(v.table("a real server", |t| {
             let (address, destination) = destination(t, REAL, inherited, seen);
@@ -151,10 +156,16 @@ pub(crate) fn all(
             let address = address?;
             let checks = checks.as_ref().map_or(inherited.checks, |checks| &checks.value);
             let weight = destination.map_or(0, |destination| destination.weight.get());
-            let resolve = |check: &At<CheckDraft>| {
-                check.value.resolve(&address, inherited.name, weight, t.report)
+            let mut resolve = |check: &At<CheckDraft>| {
+                let check = check.value.resolve(&address, inherited.name, weight, t.report);
+                if let Some(known) = known_checks.get(&check) {
+                    return Arc::clone(known);
+                }
+                let check = Arc::new(check);
+                known_checks.insert(Arc::clone(&check));
+                check
             };
-            let checks = checks.iter().map(resolve).collect();
+            let checks = checks.iter().map(&mut resolve).collect();
             Some(RealServer { destination: destination?, checks })
         }))
     });

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::{
@@ -39,6 +40,7 @@ fn destination(address: &str, forward: Forward) -> Destination {
 }
 
 fn server(address: &str, forward: Forward, checks: Vec<Check>) -> RealServer {
+    let checks = checks.into_iter().map(Arc::new).collect();
     RealServer { destination: destination(address, forward), checks }
 }
 

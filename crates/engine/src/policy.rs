@@ -13,6 +13,7 @@
 //!
 //! Before all that comes the operator: a server that is disabled or drained takes no part in it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use checkers::{Advice, Check, Initial, Monitor, State};
@@ -169,8 +170,8 @@ pub(crate) fn decide(
 }
 
 /// The monitor of one check of one real server.
-pub(crate) fn monitor(server: &RealServer, check: &Check) -> Monitor {
-    Monitor { target: server.destination.key.socket_addr(), check: check.clone() }
+pub(crate) fn monitor(server: &RealServer, check: &Arc<Check>) -> Monitor {
+    Monitor { target: server.destination.key.socket_addr(), check: Arc::clone(check) }
 }
 
 /// All checks must pass; one that is down decides.

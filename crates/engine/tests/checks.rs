@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::{Advice, Check, Initial, Kind, MiscCheck, Monitor, Start, State, Timing};
@@ -25,11 +26,12 @@ fn misc_check() -> Check {
 }
 
 fn server(address: &str, weight: u32, checks: Vec<Check>) -> RealServer {
+    let checks = checks.into_iter().map(Arc::new).collect();
     RealServer { destination: destination(address, weight), checks }
 }
 
 fn watching(address: &str, check: Check) -> Monitor {
-    Monitor { target: address.parse().expect("an address"), check }
+    Monitor { target: address.parse().expect("an address"), check: check.into() }
 }
 
 fn web(servers: Vec<RealServer>) -> Vec<VirtualServer> {
@@ -209,7 +211,7 @@ fn a_new_check_takes_over_from_its_kind_else_from_the_server() {
     bench.define(web(vec![server(A, 4, checks), unchecked(B, 1)]));
     let mut watched = bench.watched.clone();
     watched.sort_by_key(|(monitor, _)| {
-        [&slow_tcp, &slow_misc, &other].iter().position(|one| **one == monitor.check)
+        [&slow_tcp, &slow_misc, &other].iter().position(|one| **one == *monitor.check)
     });
     assert_eq!(
         watched,

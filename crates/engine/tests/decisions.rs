@@ -139,7 +139,7 @@ fn health_outlives_a_reload() {
 
     let mut stricter = vec![checked(A, 1), checked(B, 1)];
     for server in &mut stricter {
-        server.checks[0].timing.fall = 7;
+        std::sync::Arc::make_mut(&mut server.checks[0]).timing.fall = 7;
     }
     bench.define(web(stricter));
     assert_eq!(bench.lines(), [""; 0]);

@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test chooses its clock and reads its size")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use checkers::{Check, Kind, Monitor, State, TcpCheck, Timing};
@@ -440,7 +441,7 @@ fn definitions(random: &mut Random) -> Vec<VirtualServer> {
                 timing: Timing { fall: u32::try_from(fall).unwrap() + 1, ..Timing::default() },
             });
             real_servers.push(RealServer {
-                checks: checks.collect(),
+                checks: checks.map(Arc::new).collect(),
                 destination: destination(host, 80, 1 + random.below(3)),
             });
         }

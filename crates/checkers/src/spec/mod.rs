@@ -9,6 +9,7 @@ mod timing;
 mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,8 @@ pub use tls::Tls;
 pub struct Monitor {
     /// The real server.
     pub target: SocketAddr,
-    /// The check.
-    pub check: Check,
+    /// The check. Many servers share one.
+    pub check: Arc<Check>,
 }
 
 /// A check: what is done, and the rules by which results become a verdict.

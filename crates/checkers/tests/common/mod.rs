@@ -21,7 +21,8 @@ pub(crate) const SHORT: Duration = Duration::from_millis(300);
 pub(crate) const HANG: Duration = Duration::from_secs(30);
 
 pub(crate) fn monitor(target: SocketAddr, kind: Kind, timeout: Duration) -> Monitor {
-    Monitor { target, check: Check { kind, timing: Timing { timeout, ..Timing::default() } } }
+    let timing = Timing { timeout, ..Timing::default() };
+    Monitor { target, check: Check { kind, timing }.into() }
 }
 
 pub(crate) fn tcp(connect: Connect) -> Kind {

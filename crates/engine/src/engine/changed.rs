@@ -1,6 +1,7 @@
 //! A reload that changes checks does not change what is known of a server.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use checkers::{Advice, Check, State};
@@ -48,9 +49,9 @@ impl Engine {
 
 /// The check that the one at `at` replaces: one of the same kind that is gone, first of all that
 /// in its place.
-fn replaced<'a>(before: &'a RealServer, server: &RealServer, at: usize) -> Option<&'a Check> {
+fn replaced<'a>(before: &'a RealServer, server: &RealServer, at: usize) -> Option<&'a Arc<Check>> {
     let kind = server.checks.get(at)?.kind.name();
-    let fits = |old: &&Check| old.kind.name() == kind && !server.checks.contains(old);
+    let fits = |old: &&Arc<Check>| old.kind.name() == kind && !server.checks.contains(old);
     before.checks.get(at).filter(fits).or_else(|| before.checks.iter().find(fits))
 }
 
@@ -58,10 +59,10 @@ fn replaced<'a>(before: &'a RealServer, server: &RealServer, at: usize) -> Optio
 fn health_before(
     book: &HealthBook,
     before: &RealServer,
-    replaced: Option<&Check>,
+    replaced: Option<&Arc<Check>>,
     now: Instant,
 ) -> Option<(State, Instant, Option<Advice>)> {
-    let known = |old: &Check| book.get(&monitor(before, old));
+    let known = |old: &Arc<Check>| book.get(&monitor(before, old));
     if let Some(found) = replaced.map(known) {
         return found.map(|found| (found.state, found.since, found.advice));
     }

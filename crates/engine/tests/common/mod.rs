@@ -36,7 +36,7 @@ pub(crate) fn unchecked(address: &str, weight: u32) -> RealServer {
 
 /// A real server with one check.
 pub(crate) fn checked(address: &str, weight: u32) -> RealServer {
-    RealServer { destination: destination(address, weight), checks: vec![tcp_check()] }
+    RealServer { destination: destination(address, weight), checks: vec![tcp_check().into()] }
 }
 
 pub(crate) fn tcp_check() -> Check {
@@ -45,7 +45,7 @@ pub(crate) fn tcp_check() -> Check {
 
 /// The monitor of `checked(address, _)`.
 pub(crate) fn monitor(address: &str) -> Monitor {
-    Monitor { target: address.parse().unwrap(), check: tcp_check() }
+    Monitor { target: address.parse().unwrap(), check: tcp_check().into() }
 }
 
 /// A virtual server with the scheduler wlc and no flags.
