@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use checkers::supervisor::{Input, MonitorId, Output, Supervisor};
 use checkers::{
-    Cause, Check, Event, Failure, Kind, Monitor, Outcome, ProbeResult, Start, State, TcpCheck,
-    Timing,
+    Advice, Cause, Check, Damping, Event, Failure, Kind, Monitor, Outcome, ProbeResult, Start,
+    State, TcpCheck, Timing,
 };
 
 const STEPS: usize = 1000;
@@ -65,20 +65,42 @@ struct Shadow {
     begun: Instant,
     state: State,
     since: Instant,
-    /// Every result, local trouble included.
-    results: Vec<ProbeResult>,
-    starts: Vec<Instant>,
-    /// The last run's end, once it has ended.
-    idle_since: Option<Instant>,
+    /// Every result and when it was known, local trouble included.
+    results: Vec<(Instant, ProbeResult)>,
+    /// What the last success asked for.
+    advice: Option<Advice>,
+    /// When the next run may start, while idle: the earliest and the latest moment by the rules.
+    window: (Instant, Instant),
+    /// The interval that its runs are spread over.
+    rhythm: Duration,
+    started: Option<Instant>,
+    /// Whether a run is under way.
+    busy: bool,
 }
 
 impl Shadow {
-    /// Whether each run passed, without those that local trouble prevented.
-    fn real(&self) -> Vec<bool> {
+    fn new(start: Start, timing: &Timing, now: Instant) -> Self {
+        let rhythm = timing.interval.min(Duration::from_secs(1));
+        Self {
+            start,
+            begun: now,
+            state: start.into(),
+            since: now,
+            results: Vec::new(),
+            advice: None,
+            window: (now, now + rhythm),
+            rhythm,
+            started: None,
+            busy: false,
+        }
+    }
+
+    /// Whether each run passed, and when, without those that local trouble prevented.
+    fn real(&self) -> Vec<(Instant, bool)> {
         self.results
             .iter()
-            .filter(|result| !matches!(result, ProbeResult::Local(_)))
-            .map(|result| *result == ProbeResult::Passed)
+            .filter(|(_, result)| !matches!(result, ProbeResult::Local(_)))
+            .map(|(at, result)| (*at, *result == ProbeResult::Passed))
             .collect()
     }
 
@@ -86,48 +108,70 @@ impl Shadow {
     fn decided(&self, timing: &Timing) -> bool {
         let real = self.real();
         let row = |count: u32, wanted: bool| {
-            real.windows(count as usize).any(|run| run.iter().all(|&passed| passed == wanted))
+            real.windows(count as usize).any(|run| run.iter().all(|&(_, passed)| passed == wanted))
         };
         (self.start == Start::Unknown && !real.is_empty())
             || row(timing.rise, true)
             || row(timing.fall, false)
     }
 
-    /// The verdict by reading back over all results.
-    fn verdict(&self, timing: &Timing) -> State {
+    /// The verdict by reading back over all results, and until when it is held.
+    fn verdict(&self, timing: &Timing) -> (State, Option<Instant>) {
         let real = self.real();
-        let mut state = match self.start {
-            Start::Unknown => State::Unknown,
-            Start::Up => State::Up,
-            Start::Down => State::Down,
-        };
+        let mut state = State::from(self.start);
+        let mut falls: Vec<Instant> = Vec::new();
+        let mut held = None;
         for end in 1..=real.len() {
+            let (at, passed) = real[end - 1];
             let last = |count: u32, wanted: bool| {
                 let count = count as usize;
-                end >= count && real[end - count..end].iter().all(|&passed| passed == wanted)
+                end >= count && real[end - count..end].iter().all(|&(_, passed)| passed == wanted)
             };
+            let may_rise = held.is_none_or(|until| at >= until);
+            let before = state;
             state = match state {
-                State::Unknown if real[end - 1] => State::Up,
+                State::Unknown if passed => State::Up,
                 State::Unknown => State::Down,
-                _ if last(timing.rise, true) => State::Up,
+                _ if last(timing.rise, true) && may_rise => State::Up,
                 _ if last(timing.fall, false) => State::Down,
                 state => state,
             };
+            if let (State::Up, State::Down, Some(damping)) = (before, state, timing.damping) {
+                falls.push(at);
+                let recent = falls.iter().filter(|&&fall| at - fall <= damping.within).count();
+                if recent >= damping.falls as usize {
+                    held = Some(at + damping.hold);
+                }
+            }
         }
-        state
+        (state, held)
     }
 
-    /// The earliest and the latest moment of the next start by the rules, while idle.
-    fn window(&self, timing: &Timing) -> (Instant, Instant) {
-        let first_runs = timing.interval.min(Duration::from_secs(1));
-        let jitter = timing.interval * u32::from(timing.jitter_percent) / 100;
-        let (earliest, latest) = match *self.starts.as_slice() {
-            [] => (self.begun, self.begun + first_runs),
-            [first] => (first + first_runs, first + timing.interval),
-            [.., last] => (last + timing.interval - jitter, last + timing.interval + jitter),
+    /// Sets when the next run may start, after one that was known at `now`.
+    fn rest(&mut self, timing: &Timing, now: Instant) {
+        let (state, held) = self.verdict(timing);
+        let passed = self.real().last().map(|&(_, passed)| passed);
+        let changing = !self.decided(timing)
+            || (state == State::Up && passed == Some(false))
+            || (state == State::Down
+                && passed == Some(true)
+                && held.is_none_or(|until| now >= until));
+        let interval = match state {
+            _ if changing => timing.fast_interval,
+            State::Down => timing.down_interval,
+            _ => None,
         };
-        let idle_since = self.idle_since.unwrap_or(self.begun);
-        (earliest, latest.max(idle_since))
+        let interval = interval.unwrap_or(timing.interval);
+        let started = self.started.expect("it ran");
+        let (earliest, latest) = if self.rhythm < interval {
+            (self.rhythm, interval)
+        } else {
+            let jitter = interval * u32::from(timing.jitter_percent) / 100;
+            (interval - jitter, interval + jitter)
+        };
+        self.window = (started + earliest, (started + latest).max(now));
+        self.rhythm = interval;
+        self.busy = false;
     }
 }
 
@@ -214,22 +258,27 @@ impl World {
         let run = self.running.remove(&id).unwrap();
         let outcome = self.outcome(run.started);
         let shadow = self.shadows.get_mut(&run.monitor).unwrap();
-        let last = shadow.results.last();
-        let news =
+        let last = shadow.results.last().map(|(_, result)| result);
+        let trouble =
             matches!(&outcome.result, ProbeResult::Local(_)) && last != Some(&outcome.result);
         let timing = &run.monitor.check.timing;
         let decided_before = shadow.decided(timing);
-        shadow.results.push(outcome.result.clone());
-        shadow.idle_since = Some(self.now);
-        let (from, to) = (shadow.state, shadow.verdict(timing));
-        let confirmed = !decided_before && shadow.decided(timing);
+        shadow.results.push((self.now, outcome.result.clone()));
+        let (from, to) = (shadow.state, shadow.verdict(timing).0);
+        let mut news = from != to || (!decided_before && shadow.decided(timing));
+        if outcome.result == ProbeResult::Passed {
+            let advised = outcome.advice != shadow.advice;
+            news |= advised && decided_before && to == State::Up;
+            shadow.advice = outcome.advice;
+        }
         if from != to {
             shadow.state = to;
             shadow.since = self.now;
         }
+        shadow.rest(timing, self.now);
         self.supervisor.handle(Input::Finished { id, outcome: outcome.clone() }, self.now);
 
-        if news {
+        if trouble {
             let Some(Output::Report(Event::LocalTrouble { monitor, at, text })) =
                 self.supervisor.poll_output()
             else {
@@ -238,7 +287,7 @@ impl World {
             assert_eq!((&*monitor, at), (&run.monitor, self.now));
             assert_eq!(ProbeResult::Local(text), outcome.result);
         }
-        if from != to || confirmed {
+        if news {
             let Some(Output::Report(Event::Transition(transition))) = self.supervisor.poll_output()
             else {
                 panic!("{from} -> {to} was not reported");
@@ -257,7 +306,12 @@ impl World {
             5..9 => ProbeResult::Failed(Failure::new(Cause::Refused, "connection refused")),
             _ => ProbeResult::Local(format!("trouble {}", self.dice.below(2))),
         };
-        Outcome::new(started, self.now - started, result)
+        let advice = match self.dice.below(4) {
+            0 if result == ProbeResult::Passed => Some(Advice::Weight(1)),
+            1 if result == ProbeResult::Passed => Some(Advice::Percent(50)),
+            _ => None,
+        };
+        Outcome { advice, ..Outcome::new(started, self.now - started, result) }
     }
 
     /// A random choice of the monitors there are.
@@ -274,15 +328,9 @@ impl World {
         }
         let mut before = std::mem::take(&mut self.shadows);
         for (monitor, start) in &wanted {
-            let shadow = before.remove(monitor).unwrap_or_else(|| Shadow {
-                start: *start,
-                begun: self.now,
-                state: (*start).into(),
-                since: self.now,
-                results: Vec::new(),
-                starts: Vec::new(),
-                idle_since: None,
-            });
+            let timing = &monitor.check.timing;
+            let new = || Shadow::new(*start, timing, self.now);
+            let shadow = before.remove(monitor).unwrap_or_else(new);
             self.shadows.insert(monitor.clone(), shadow);
         }
         let ended = self.running.iter().filter(|(_, run)| before.contains_key(&run.monitor));
@@ -303,12 +351,13 @@ impl World {
         while let Some(output) = self.supervisor.poll_output() {
             let Output::StartProbe { id, monitor, .. } = output else { panic!("{output:?}") };
             let shadow = self.shadows.get_mut(&*monitor).unwrap();
-            assert!(shadow.starts.is_empty() || shadow.idle_since.is_some(), "overlapping runs");
-            assert!(self.seen.insert(id) == shadow.starts.is_empty(), "one id, one life");
-            let (earliest, _) = shadow.window(&monitor.check.timing);
+            assert!(!shadow.busy, "overlapping runs");
+            assert!(self.seen.insert(id) == shadow.started.is_none(), "one id, one life");
+            let (earliest, _) = shadow.window;
             assert!(self.now >= earliest, "{:?} early", earliest - self.now);
-            shadow.starts.push(self.now);
-            shadow.idle_since = None;
+            assert!(earliest >= shadow.begun);
+            shadow.started = Some(self.now);
+            shadow.busy = true;
             self.runs += 1;
             let latency = self.dice.millis(3000);
             let run = Running {
@@ -328,13 +377,13 @@ impl World {
         assert!(!full || self.supervisor.poll_timeout().is_none());
         for (status, (monitor, shadow)) in statuses.iter().zip(&self.shadows) {
             assert_eq!((status.state, status.since), (shadow.state, shadow.since));
-            let last = shadow.results.iter().rev().take(16).rev();
+            let last = shadow.results.iter().rev().take(16).rev().map(|(_, result)| result);
             assert!(status.history.iter().map(|outcome| &outcome.result).eq(last));
             let totals = status.totals;
             assert_eq!(totals.passed + totals.failed + totals.local, shadow.results.len() as u64);
             let runs = self.running.values().any(|run| run.monitor == *monitor);
             assert_eq!(status.next_run.is_none(), runs);
-            let (_, latest) = shadow.window(&monitor.check.timing);
+            let (_, latest) = shadow.window;
             assert!(
                 runs || full || latest.max(self.late_until) >= self.now,
                 "{monitor:?} was not started in time"
@@ -351,6 +400,13 @@ fn monitor(number: u16) -> Monitor {
         rise: 1 + u32::from(number % 3),
         fall: 1 + u32::from(number % 4),
         jitter_percent: u8::try_from(number * 3 % 51).unwrap(),
+        fast_interval: (number % 3 == 1).then_some(Duration::from_millis(100)),
+        down_interval: (number % 4 == 2).then_some(Duration::from_millis(1500)),
+        damping: (number % 5 == 3).then_some(Damping {
+            falls: 2,
+            within: Duration::from_secs(60),
+            hold: Duration::from_secs(20),
+        }),
         ..Timing::default()
     };
     let target = SocketAddr::from(([192, 0, 2, 1], number));
