@@ -8,11 +8,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::apply::{ApplyAnswer, ApplyRequest, TrialAnswer};
-use crate::document::{Explanation, OverrideAnswer, OverrideRequest, Problem, Status};
+use crate::document::{
+    Explanation, OverrideAnswer, OverrideRequest, Problem, Status, UpgradeAnswer,
+};
 use crate::plan::{Definitions, Plan};
 
 /// lvsd answers from memory; a longer silence means that it hangs.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For an upgrade the new program is tried twice.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why lvsd could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +130,17 @@ impl Client {
         request: &OverrideRequest,
     ) -> Result<OverrideAnswer, Error> {
         self.post(crate::OVERRIDE, request).await
+    }
+
+    /// Asks lvsd to give its place to the program that its file holds now. It does so after the
+    /// answer.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Refused`] when the new program does not run or does not take the
+    /// configuration, or the user is not root.
+    pub async fn upgrade(&self) -> Result<UpgradeAnswer, Error> {
+        let what = crate::UPGRADE;
+        self.send(what, self.http.post(format!("http://lvsd{what}")).timeout(UPGRADE_TIMEOUT)).await
     }
 
     /// All about the real servers with that address, or of that virtual server.

@@ -40,7 +40,7 @@ pub struct Status {
 pub struct DaemonStatus {
     /// Version of lvsd.
     pub version: String,
-    /// Process id.
+    /// Process id of the worker.
     pub pid: u32,
     /// When it started.
     pub started: Since,
@@ -52,6 +52,32 @@ pub struct DaemonStatus {
     pub definitions: DefinitionsStatus,
     /// The last trial of definitions, if it ended without a confirmation.
     pub rolled_back: Option<RollbackStatus>,
+    /// Its guard.
+    pub guard: GuardStatus,
+}
+
+/// The process that started the daemon's worker and watches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardStatus {
+    /// Process id: the one that systemd knows, and that takes signals.
+    pub pid: u32,
+    /// How many workers ended without being told to since the guard started.
+    pub restarts: u64,
+    /// How the last one of them ended, if any did.
+    pub last_end: Option<String>,
+}
+
+/// What became of `POST /v1/upgrade`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeAnswer {
+    /// The file that is started now.
+    pub program: String,
+    /// The version that runs.
+    pub from: String,
+    /// The version that it has been asked for.
+    pub to: String,
+    /// Process id of the worker that goes.
+    pub pid: u32,
 }
 
 /// What became of a reload.

@@ -14,9 +14,10 @@ pub use apply::{
 pub use client::{Client, Error};
 pub use document::{
     CheckExplanation, CheckResult, CheckState, Counter, DaemonStatus, Explanation,
-    FailingOperation, OverrideAction, OverrideAnswer, OverrideRequest, Problem, RealServerStatus,
-    ReloadStatus, ServerExplanation, Since, Status, TrackedStatus, UnmanagedDestination,
-    UnmanagedService, VirtualAddressStatus, VirtualServerStatus, VrrpGroupStatus, VrrpStatus,
+    FailingOperation, GuardStatus, OverrideAction, OverrideAnswer, OverrideRequest, Problem,
+    RealServerStatus, ReloadStatus, ServerExplanation, Since, Status, TrackedStatus,
+    UnmanagedDestination, UnmanagedService, UpgradeAnswer, VirtualAddressStatus,
+    VirtualServerStatus, VrrpGroupStatus, VrrpStatus,
 };
 pub use plan::{
     Definitions, Plan, PlannedAction, PlannedInstance, PlannedOperation, PlannedOut, SourceText,
@@ -30,6 +31,9 @@ pub const STATUS: &str = "/v1/status";
 
 /// Path to which an [`OverrideRequest`] is posted.
 pub const OVERRIDE: &str = "/v1/override";
+
+/// Path to which an upgrade is posted, without a document; it answers [`UpgradeAnswer`].
+pub const UPGRADE: &str = "/v1/upgrade";
 
 /// Path of [`Explanation`]; the query's `name` is a real server's address or a virtual server.
 pub const EXPLAIN: &str = "/v1/explain";

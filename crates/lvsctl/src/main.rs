@@ -10,6 +10,7 @@ mod operator;
 mod plan;
 mod real_server;
 mod status;
+mod upgrade;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -143,6 +144,11 @@ enum Command {
         #[command(flatten)]
         terms: operator::Terms,
     },
+    /// Give lvsd's place to the program that its file holds now, such as after a package update
+    ///
+    /// The program is tried first: it must run and take the configuration. Addresses stay where
+    /// they are, the kernel's table stands meanwhile, and the guard keeps its process id.
+    Upgrade,
     /// Show the kernel's table exactly as `ipvsadm -L` does; needs no lvsd
     List(list::Arguments),
     /// Make this host a real server of a direct-routing cluster, or undo it
@@ -185,6 +191,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Weight { target, weight, terms } => {
             operator::run(&socket, target, Some(terms), OverrideAction::Weight(weight))
         }
+        Command::Upgrade => upgrade::run(&socket),
         Command::List(arguments) => list::run(&arguments),
         Command::RealServer(command) => real_server::run(&command),
     }

@@ -191,6 +191,11 @@ impl Keeper {
         self.vrrp.stop();
     }
 
+    /// Leaves the virtual addresses to the next worker.
+    pub(crate) fn hand_over(self) {
+        self.vrrp.hand_over();
+    }
+
     fn end_trial(
         &mut self,
         input: Input<Config>,

@@ -45,6 +45,8 @@ pub(crate) enum Message {
     Checks(oneshot::Sender<(Sight, Vec<MonitorStatus>)>),
     /// Stop, and answer when the table is as it is to be left.
     Stop(oneshot::Sender<()>),
+    /// End with the table as it is, and answer then: another worker goes on.
+    HandOver(oneshot::Sender<()>),
 }
 
 /// What definitions do, or why that cannot be told.
@@ -75,7 +77,8 @@ pub(crate) struct Parts {
     pub(crate) runtime: tokio::runtime::Handle,
 }
 
-/// Starts the thread. It ends after [`Message::Stop`].
+/// Starts the thread. It ends after [`Message::Stop`] and
+/// [`Message::HandOver`].
 pub(crate) fn spawn(
     parts: Parts,
     messages: mpsc::Receiver<Message>,
@@ -111,6 +114,11 @@ impl Parts {
                 Some(Message::Stop(done)) => {
                     self.input(Input::Stop);
                     // Nobody waits for the answer only when lvsd is going down anyway.
+                    let _ = done.send(());
+                    return;
+                }
+                Some(Message::HandOver(done)) => {
+                    // As above.
                     let _ = done.send(());
                     return;
                 }
@@ -155,7 +163,7 @@ impl Parts {
             Message::View(answer) => {
                 let _ = answer.send(self.sight());
             }
-            Message::Stop(_) => unreachable!("the loop takes it"),
+            Message::Stop(_) | Message::HandOver(_) => unreachable!("the loop takes them"),
         }
     }
 

@@ -5,6 +5,7 @@ mod clock;
 mod definitions;
 mod director;
 mod explain;
+mod guard;
 mod instances;
 mod logging;
 mod maintenance;
@@ -15,8 +16,11 @@ mod server;
 mod socket;
 mod state;
 mod trial;
+mod upgrade;
 mod wishes;
+mod worker;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,10 +38,29 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run in the foreground until SIGTERM; SIGHUP reloads the configuration
-    Run(RunArguments),
+    ///
+    /// This process is the guard: it starts the worker, which does everything else, and watches it.
+    Run(GuardArguments),
+    /// The process that `run` starts and watches
+    #[command(hide = true)]
+    Worker(RunArguments),
+    /// Whether this program takes a configuration: asked before an upgrade
+    #[command(hide = true)]
+    Check(RunArguments),
 }
 
 /// Arguments of `lvsd run`.
+#[derive(Debug, clap::Args)]
+struct GuardArguments {
+    #[command(flatten)]
+    run: RunArguments,
+
+    /// Go on for the guard before an upgrade, which left its state in this descriptor
+    #[arg(long, value_name = "DESCRIPTOR", hide = true)]
+    resume: Option<i32>,
+}
+
+/// What the guard and the worker are told.
 #[derive(Debug, clap::Args)]
 struct RunArguments {
     /// The configuration file
@@ -54,14 +77,31 @@ struct RunArguments {
     log: String,
 }
 
-fn main() -> ExitCode {
-    let Command::Run(arguments) = Arguments::parse().command;
-    let result = logging::init(&arguments.log).and_then(|()| run::run(&arguments));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("lvsd: {error:#}");
-            ExitCode::FAILURE
+impl RunArguments {
+    /// The same on a command line.
+    fn words(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["--config".into(), self.config.clone().into()];
+        if let Some(socket) = &self.socket {
+            words.extend(["--socket".into(), socket.clone().into()]);
         }
+        words.extend(["--log".into(), self.log.clone().into()]);
+        words
     }
+}
+
+fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
+    let result = match Arguments::parse().command {
+        Command::Run(arguments) => {
+            logging::init(&arguments.run.log).and_then(|()| guard::run(&arguments))
+        }
+        Command::Worker(arguments) => {
+            logging::init(&arguments.log).and_then(|()| run::run(&arguments)).map(done)
+        }
+        Command::Check(arguments) => run::load(&arguments.config).map(drop).map(done),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("lvsd: {error:#}");
+        ExitCode::FAILURE
+    })
 }

@@ -3,23 +3,26 @@
 mod instances;
 
 use std::path::PathBuf;
+use std::process;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use api::{
-    DaemonStatus, DefinitionsStatus, Explanation, FailingOperation, OverrideAction, OverrideAnswer,
-    OverrideRequest, RealServerStatus, ReloadStatus, RollbackStatus, Status, UnmanagedDestination,
-    UnmanagedService, VirtualServerStatus,
+    DaemonStatus, DefinitionsStatus, Explanation, FailingOperation, GuardStatus, OverrideAction,
+    OverrideAnswer, OverrideRequest, RealServerStatus, ReloadStatus, RollbackStatus, Status,
+    UnmanagedDestination, UnmanagedService, UpgradeAnswer, VirtualServerStatus,
 };
 use engine::{Action, Override, Placement, ServerName, ServerView, ServiceView};
 use ipvs::{TableService, Weight};
 use tokio::sync::{mpsc, oneshot, watch};
-use vrrp::shell::StatusReader;
+use vrrp::shell::{Heard, StatusReader};
 
 use crate::clock::{since, until};
 use crate::definitions::{Request, Shown};
 use crate::director::{Director, Message, Sight};
 use crate::explain::explain;
+use crate::guard::link::{Begin, FromWorker};
+use crate::{upgrade, worker};
 
 /// Answers the operator's questions.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(crate) struct Reporter {
     pub(crate) config_file: PathBuf,
     pub(crate) started: Instant,
     pub(crate) shown: watch::Receiver<Shown>,
+    pub(crate) guard: worker::Guard,
+    pub(crate) begin: Begin,
 }
 
 impl Reporter {
@@ -54,7 +59,7 @@ impl Reporter {
             router_id: self.router_id.clone(),
             daemon: DaemonStatus {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                pid: std::process::id(),
+                pid: process::id(),
                 started: since(self.started),
                 config_file: self.config_file.display().to_string(),
                 last_reload: last_reload
@@ -71,6 +76,11 @@ impl Reporter {
                     why: rollback.why,
                     own_file,
                 }),
+                guard: GuardStatus {
+                    pid: self.begin.guard,
+                    restarts: self.begin.restarts,
+                    last_end: self.begin.last_end.clone(),
+                },
             },
             ipvs_error,
             virtual_servers: view.services.into_iter().map(virtual_server).collect(),
@@ -83,6 +93,18 @@ impl Reporter {
             vrrp_groups: vrrp.groups.iter().map(|group| instances::group(group, &vrrp)).collect(),
             vrrp_instances: vrrp.instances.iter().map(instances::instance).collect(),
         })
+    }
+
+    /// `POST /v1/upgrade`: tries the program that is to take this one's place, and tells the guard.
+    pub(crate) async fn upgrade(&self) -> anyhow::Result<UpgradeAnswer> {
+        let program = &self.begin.program;
+        let to = upgrade::try_program(program, &self.config_file).await?;
+        let from = env!("CARGO_PKG_VERSION").to_owned();
+        tracing::info!("upgrade: lvsd {from} gives its place to lvsd {to}, {}", program.display());
+        if self.guard.tell(&FromWorker::Upgrade) != Heard::Yes {
+            anyhow::bail!("the guard does not hear; try again");
+        }
+        Ok(UpgradeAnswer { program: program.display().to_string(), from, to, pid: process::id() })
     }
 
     /// `GET /v1/explain`.

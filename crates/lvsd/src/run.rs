@@ -1,15 +1,14 @@
-//! `lvsd run`: puts the parts together, and takes them apart in the right order.
+//! The worker: puts the parts together, and takes them apart in the right order.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use checkers::Monitor;
 use config::Config;
 use engine::{Engine, Health, Kept};
-use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use vrrp::{EventKind, State};
@@ -17,26 +16,32 @@ use vrrp::{EventKind, State};
 use crate::RunArguments;
 use crate::definitions::{Keeper, Request};
 use crate::director::{self, Director, Message, Parts};
+use crate::guard::link::{Begin, FromWorker, Link};
 use crate::owned::OwnedFile;
 use crate::report::Reporter;
 use crate::socket::ControlSocket;
 use crate::wishes::WishesFile;
-use crate::{maintenance, server, socket};
+use crate::{maintenance, server, worker};
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT, or until the guard wants another worker to go on.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
+    worker::begin()?;
+    let mut link = Link::of_worker().context("`lvsd worker` is what `lvsd run` starts")?;
+    let (begin, standings) = worker::standings(&mut link)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
     runtime.block_on(async {
-        // Signals that arrive from here on are kept until they are asked for: first of all, so
-        // that a stop during the start is a clean one.
+        // First of all, so that a stop during the start is a clean one: the guard has kept what
+        // arrived until now.
         let signals = Signals::new()?;
+        worker::unblock_signals()?;
+        let guard = worker::Guard::new(link)?;
+        let orders = guard.orders()?;
         let config = load(&arguments.config)?;
         let socket_path =
             arguments.socket.clone().unwrap_or_else(|| config.global.control_socket.clone());
-        let _only = socket::only_one()?;
         let (_socket, listener) = ControlSocket::bind(&socket_path)?;
         let client = match ipvs::Client::open() {
             Ok(client) => Some(client),
@@ -48,25 +53,53 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
             Err(error) => return Err(error.into()),
         };
         let (sender, requests) = mpsc::channel(1);
-        let mut daemon = Daemon::start(arguments, config, client, sender)?;
+        let watched = vrrp::shell::Watched { watch: Box::new(guard.clone()), standings };
+        let mut daemon =
+            Daemon::start(arguments, config, client, sender, (guard.clone(), begin), watched)?;
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server::serve(listener, daemon.reporter.clone(), stopped));
-        notify(&[NotifyState::Ready]);
+        guard.tell(&FromWorker::Ready);
         tracing::info!(
             "ready: {}, control socket {}",
             daemon.reporter.router_id,
             socket_path.display()
         );
-        signals.serve(&mut daemon, requests).await;
-        notify(&[NotifyState::Stopping]);
-        tracing::info!("stopping");
-        daemon.stop().await;
-        let _ = stop.send(());
-        // An open connection must not hold up the end.
-        server.abort();
-        tracing::info!("stopped");
+        let ending = tokio::select! {
+            ending = signals.serve(&mut daemon, requests) => ending,
+            ending = worker::serve(orders) => ending,
+        };
+        match ending {
+            Ending::Stop => {
+                guard.tell(&FromWorker::Stopping);
+                tracing::info!("stopping");
+                daemon.stop().await;
+                let _ = stop.send(());
+                // An open connection must not hold up the end.
+                server.abort();
+                tracing::info!("stopped");
+            }
+            Ending::HandOver => {
+                // Who asked for the upgrade gets the answer.
+                let _ = stop.send(());
+                let _ = tokio::time::timeout(LAST_ANSWERS, server).await;
+                daemon.hand_over().await;
+                tracing::info!("handed over to the next worker");
+            }
+        }
         Ok(())
     })
+}
+
+/// How long open connections may take when another worker is to go on.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
+/// Why the worker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// lvsd stops.
+    Stop,
+    /// Another worker goes on.
+    HandOver,
 }
 
 /// The running parts.
@@ -75,6 +108,7 @@ struct Daemon {
     director: Director,
     director_thread: thread::JoinHandle<()>,
     reporter: Arc<Reporter>,
+    guard: worker::Guard,
 }
 
 impl Daemon {
@@ -83,6 +117,8 @@ impl Daemon {
         config: Config,
         client: Option<ipvs::Client>,
         requests: mpsc::Sender<Request>,
+        (guard, begin): (worker::Guard, Begin),
+        watched: vrrp::shell::Watched,
     ) -> anyhow::Result<Self> {
         let (director, messages) = std::sync::mpsc::channel();
         let health = director.clone();
@@ -103,7 +139,7 @@ impl Daemon {
             maintenance::watch(config.global.maintenance_dir.clone(), director.clone());
         let (events, vrrp_events) = std::sync::mpsc::channel();
         let roles = director.clone();
-        let vrrp = vrrp::shell::spawn(config.vrrp_instances.clone(), events)?;
+        let vrrp = vrrp::shell::spawn(config.vrrp_instances.clone(), events, Some(watched))?;
         thread::Builder::new()
             .name("vrrp-log".to_owned())
             .spawn(move || vrrp_events.iter().for_each(|event| report_vrrp(&roles, &event)))
@@ -120,16 +156,15 @@ impl Daemon {
             config_file: arguments.config.clone(),
             started: Instant::now(),
             shown: keeper.shown(),
+            guard: guard.clone(),
+            begin,
         });
-        Ok(Self { keeper, director, director_thread, reporter })
+        Ok(Self { keeper, director, director_thread, reporter, guard })
     }
 
     /// Takes the new definitions, if the file is right; otherwise nothing changes.
     async fn reload(&mut self) {
-        notify(&[
-            NotifyState::Reloading,
-            NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Reloading),
-        ]);
+        self.guard.tell(&FromWorker::Reloading);
         // A trial goes on and ends in time even if the file system hangs.
         let loaded = match self.keeper.may_reload() {
             Ok(()) => {
@@ -140,21 +175,34 @@ impl Daemon {
             Err(refusal) => Err(refusal),
         };
         self.keeper.reload(loaded);
-        notify(&[NotifyState::Ready]);
+        self.guard.tell(&FromWorker::Ready);
     }
 
     /// Addresses first, so that the other director takes over while the rest ends.
     async fn stop(self) {
         self.keeper.stop();
-        let (done, stopped) = oneshot::channel();
-        if self.director.send(Message::Stop(done)).is_ok() {
-            // An error means that the thread has ended.
-            let _ = stopped.await;
-        }
-        if self.director_thread.join().is_err() {
-            tracing::error!("the director's thread had panicked");
-        }
+        end_director(&self.director, self.director_thread, Message::Stop).await;
     }
+
+    /// VRRP last: it speaks for this director until the next worker does.
+    async fn hand_over(self) {
+        end_director(&self.director, self.director_thread, Message::HandOver).await;
+        self.keeper.hand_over();
+    }
+}
+
+async fn end_director(
+    director: &Director,
+    thread: thread::JoinHandle<()>,
+    how: impl FnOnce(oneshot::Sender<()>) -> Message,
+) {
+    let (done, ended) = oneshot::channel();
+    if director.send(how(done)).is_ok() {
+        // An error means that the thread has ended.
+        let _ = ended.await;
+    }
+    // A panic in it would have ended the whole worker.
+    let _ = thread.join();
 }
 
 /// The signals that lvsd serves.
@@ -180,7 +228,7 @@ impl Signals {
     }
 
     /// Reloads on SIGHUP, does what operators ask, ends trials; returns on SIGTERM and SIGINT.
-    async fn serve(mut self, daemon: &mut Daemon, mut requests: mpsc::Receiver<Request>) {
+    async fn serve(mut self, daemon: &mut Daemon, mut requests: mpsc::Receiver<Request>) -> Ending {
         loop {
             let wake = daemon.keeper.poll_timeout();
             let wait = async {
@@ -196,12 +244,12 @@ impl Signals {
                     // A file system that hangs must not hold up a stop.
                     tokio::select! {
                         () = daemon.reload() => {}
-                        _ = self.terminate.recv() => return,
-                        _ = self.interrupt.recv() => return,
+                        _ = self.terminate.recv() => return Ending::Stop,
+                        _ = self.interrupt.recv() => return Ending::Stop,
                     }
                 }
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return Ending::Stop,
+                _ = self.interrupt.recv() => return Ending::Stop,
                 _ = self.user_1.recv() => tracing::info!("SIGUSR1: `lvsctl status` shows the state"),
                 _ = self.user_2.recv() => tracing::info!("SIGUSR2: `lvsctl status` shows the state"),
             }
@@ -209,7 +257,7 @@ impl Signals {
     }
 }
 
-fn load(path: &Path) -> anyhow::Result<Config> {
+pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
     config::load(path).map_err(|errors| anyhow!("{errors}"))
 }
 
@@ -248,12 +296,5 @@ fn report_vrrp(director: &Director, event: &vrrp::Event) {
         tracing::warn!("{event}");
     } else {
         tracing::info!("{event}");
-    }
-}
-
-/// systemd may not be there; then nobody misses the message.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!("telling systemd: {error}");
     }
 }

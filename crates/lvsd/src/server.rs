@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use api::{
     ApplyAnswer, ApplyRequest, Definitions, Explanation, OverrideAnswer, OverrideRequest, Plan,
-    SourceText, Status, TrialAnswer,
+    SourceText, Status, TrialAnswer, UpgradeAnswer,
 };
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, State};
@@ -42,6 +42,7 @@ pub(crate) async fn serve(
         .route(api::STATUS, get(status))
         .route(api::EXPLAIN, get(explain))
         .route(api::OVERRIDE, post(override_server))
+        .route(api::UPGRADE, post(upgrade))
         .route(api::PLAN, post(plan))
         .route(api::APPLY, post(apply))
         .route(api::CONFIRM, post(confirm))
@@ -92,6 +93,15 @@ async fn override_server(
 ) -> Answer<OverrideAnswer> {
     let by = changer(peer)?;
     let done = reporter.override_server(request, by).await;
+    done.map(Json).map_err(|error| Refusal(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}")))
+}
+
+async fn upgrade(
+    State(reporter): State<Arc<Reporter>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Answer<UpgradeAnswer> {
+    changer(peer)?;
+    let done = reporter.upgrade().await;
     done.map(Json).map_err(|error| Refusal(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}")))
 }
 
@@ -154,7 +164,7 @@ fn parse(definitions: Definitions) -> Result<Config, Refusal> {
 /// root's, and lvsd's own user's.
 fn changer(peer: Peer) -> Result<String, Refusal> {
     let Some(uid) = peer.0.filter(|uid| uid.is_root() || *uid == Uid::effective()) else {
-        let words = "only root may change the table; others may look".to_owned();
+        let words = "only root may change something; others may look".to_owned();
         return Err(Refusal(StatusCode::FORBIDDEN, words));
     };
     let user = User::from_uid(uid).ok().flatten();

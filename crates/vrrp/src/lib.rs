@@ -13,6 +13,7 @@ mod instance;
 pub mod packet;
 pub mod shell;
 pub mod spec;
+pub mod standing;
 mod timer;
 mod track;
 

@@ -57,7 +57,9 @@ impl fmt::Display for Priority {
 }
 
 /// A time in hundredths of a second, VRRPv3's unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Centiseconds(u16);
 
 impl Centiseconds {

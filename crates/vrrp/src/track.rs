@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::spec::Priority;
 
 /// Something outside VRRP that an instance watches.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Thing {
     /// A network interface: up, with a link, and, if there is one here, with this address.
     Interface {
@@ -48,7 +50,7 @@ impl fmt::Display for Thing {
 }
 
 /// What is known of a thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     /// It works.
     Works,
@@ -119,6 +121,11 @@ pub(crate) struct Tracker {
 impl Tracker {
     pub(crate) fn set(&mut self, thing: Thing, condition: Condition) {
         self.conditions.insert(thing, condition);
+    }
+
+    /// All that is known.
+    pub(crate) fn conditions(&self) -> Vec<(Thing, Condition)> {
+        self.conditions.clone().into_iter().collect()
     }
 
     /// Forgets what is no longer tracked.

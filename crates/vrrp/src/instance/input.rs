@@ -6,11 +6,15 @@ use crate::event::Event;
 use crate::group::Order;
 use crate::packet::IpHeader;
 use crate::spec::{InstanceSpec, VirtualAddress};
+use crate::standing::Standing;
 use crate::track::{Condition, Thing};
 
 /// What happens to an instance.
 #[derive(Debug, Clone)]
 pub enum Input {
+    /// Before the start: go on where the same instance stood in a process that ended without giving
+    /// its role up.
+    Resume(Box<Standing>),
     /// The interface can carry adverts, from this address: the start, and the end of a fault.
     Up(Ipv4Addr),
     /// The interface cannot, for this reason.
@@ -52,7 +56,7 @@ pub enum Output {
 }
 
 /// What is known of the master.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Master {
     /// Source of its adverts.
     pub address: Ipv4Addr,

@@ -6,6 +6,7 @@
 mod input;
 mod receive;
 mod reconfigure;
+mod resume;
 mod standing;
 mod status;
 #[cfg(test)]
@@ -16,12 +17,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 pub use self::input::{Input, Master, Output};
+pub(crate) use self::resume::Vitals;
 use self::status::Counters;
 pub use self::status::InstanceStatus;
 use crate::event::{Event, EventKind, State};
 use crate::group::Hold;
 use crate::packet::{Advert, DropCause, GROUP};
 use crate::spec::{Centiseconds, InstanceSpec, Priority, Version};
+use crate::standing::Role;
 use crate::timer::{Timer, TimerTable};
 use crate::track::Tracker;
 
@@ -48,6 +51,10 @@ pub struct Instance {
     rival: Option<Ipv4Addr>,
     /// When a worse master was last answered.
     answered: Option<Instant>,
+    /// The role of the process before this one, until the start.
+    resumes: Option<Role>,
+    /// How often the settings and the tracked things have changed.
+    revision: u32,
     /// Causes of drops that were reported since the last transition.
     reported: Vec<DropCause>,
     timers: TimerTable,
@@ -73,6 +80,8 @@ impl Instance {
             worse_master_since: None,
             rival: None,
             answered: None,
+            resumes: None,
+            revision: 0,
             reported: Vec::new(),
             spec,
             timers: TimerTable::default(),
@@ -94,6 +103,7 @@ impl Instance {
     /// Takes an input.
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
+            Input::Resume(standing) => self.will_resume(*standing),
             Input::Up(source) => self.up(source, now),
             Input::Down(reason) => self.down(reason, now),
             Input::Packet(header, payload) => {
@@ -184,10 +194,14 @@ impl Instance {
     }
 
     fn up(&mut self, source: Ipv4Addr, now: Instant) {
+        self.down = None;
+        if self.resumes.is_some() {
+            self.source = Some(source);
+            return self.resume(now);
+        }
         if self.source.is_none() && !self.is_owner() {
             self.remove_leftovers();
         }
-        self.down = None;
         self.source = Some(source);
         if self.state == State::Master {
             self.master = Some(self.myself(source));
@@ -214,6 +228,7 @@ impl Instance {
     }
 
     fn fail(&mut self, reason: String, now: Instant) {
+        self.resumes = None;
         self.remove_leftovers();
         self.give_up();
         self.master = None;
@@ -300,7 +315,15 @@ impl Instance {
     }
 
     fn send_advert(&mut self, priority: u8) {
-        let Some(source) = self.source else { return };
+        for (source, destination, payload) in self.adverts(priority) {
+            self.outputs.push_back(Output::Send { source, destination, payload });
+            self.counters.sent += 1;
+        }
+    }
+
+    /// The advert for each receiver: source, destination and payload.
+    fn adverts(&self, priority: u8) -> Vec<(Ipv4Addr, Ipv4Addr, Vec<u8>)> {
+        let Some(source) = self.source else { return Vec::new() };
         let addresses = self.spec.addresses.iter().filter_map(|a| match a.address {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
@@ -316,11 +339,8 @@ impl Instance {
         let group = [GROUP];
         let destinations =
             if self.spec.unicast_peers.is_empty() { &group[..] } else { &self.spec.unicast_peers };
-        for &destination in destinations {
-            let payload = advert.encode(source, destination);
-            self.outputs.push_back(Output::Send { source, destination, payload });
-            self.counters.sent += 1;
-        }
+        let packet = |&destination| (source, destination, advert.encode(source, destination));
+        destinations.iter().map(packet).collect()
     }
 
     fn announce(&mut self) {

@@ -10,6 +10,7 @@ use crate::timer::Timer;
 
 impl Instance {
     pub(super) fn reconfigure(&mut self, spec: InstanceSpec, now: Instant) {
+        self.revision = self.revision.wrapping_add(1);
         let old = std::mem::replace(&mut self.spec, with_an_interval(spec));
         self.tracker.keep(&self.spec.track);
         if old.group != self.spec.group {

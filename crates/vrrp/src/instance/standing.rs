@@ -39,6 +39,7 @@ impl Instance {
             return;
         }
         let before = self.priority();
+        self.revision = self.revision.wrapping_add(1);
         self.tracker.set(thing, condition);
         self.review(now);
         self.tell_priority(before, now);

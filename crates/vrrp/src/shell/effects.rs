@@ -22,6 +22,7 @@ impl Worker {
                 Output::Event(event) => self.say(event),
             }
         }
+        self.tell_standing(at);
     }
 
     fn send(&mut self, at: usize, destination: Ipv4Addr, payload: &[u8]) {

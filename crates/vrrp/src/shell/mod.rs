@@ -10,6 +10,8 @@
 
 mod arp;
 mod effects;
+mod fence;
+mod guarded;
 mod interfaces;
 mod socket;
 mod tracking;
@@ -23,10 +25,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::fence::Fencer;
+pub use self::guarded::{Heard, News, Watch};
+
 use crate::event::Event;
 use crate::group::GroupStatus;
 use crate::instance::InstanceStatus;
 use crate::spec::InstanceSpec;
+use crate::standing::Standing;
 use crate::track::{Condition, Thing};
 
 /// A stop sends a few packets and removes a few addresses; it takes milliseconds.
@@ -57,6 +63,16 @@ enum Command {
     Forget(Thing),
     Status(oneshot::Sender<Statuses>),
     Stop(SyncSender<()>),
+    HandOver(SyncSender<()>),
+}
+
+/// What a guarded loop is given.
+#[derive(Debug)]
+pub struct Watched {
+    /// The way to the guard.
+    pub watch: Box<dyn Watch>,
+    /// Where the instances of the process before this one stood.
+    pub standings: Vec<Standing>,
 }
 
 /// All instances and groups as they are now.
@@ -83,11 +99,16 @@ pub struct StatusReader(mpsc::UnboundedSender<Command>);
 #[derive(Debug, Clone)]
 pub struct TrackWriter(mpsc::UnboundedSender<Command>);
 
-/// Starts the thread in the network namespace of the calling thread. News go to `events`.
+/// Starts the thread in the network namespace of the calling thread. News go to `events`, and to
+/// the guard if there is one.
 ///
 /// # Errors
 /// [`Error`], each with what to do. A missing interface is none: the instance waits for it.
-pub fn spawn(specs: Vec<InstanceSpec>, events: Sender<Event>) -> Result<Handle, Error> {
+pub fn spawn(
+    specs: Vec<InstanceSpec>,
+    events: Sender<Event>,
+    watched: Option<Watched>,
+) -> Result<Handle, Error> {
     if !specs.is_empty() {
         socket::probe().map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => Error::NotPermitted,
@@ -101,7 +122,7 @@ pub fn spawn(specs: Vec<InstanceSpec>, events: Sender<Event>) -> Result<Handle, 
     let (commands, receiver) = mpsc::unbounded_channel();
     let worker = {
         let _context = runtime.enter();
-        worker::Worker::new(specs, events, receiver)?
+        worker::Worker::new(specs, events, receiver, watched)?
     };
     let thread = thread::Builder::new()
         .name("vrrp".to_owned())
@@ -131,10 +152,17 @@ impl Handle {
 
     /// Gives up mastership of every instance, removes the addresses, and ends the thread.
     pub fn stop(self) {
+        self.end(Command::Stop);
+    }
+
+    /// Ends the thread and leaves everything as it is: another process goes on.
+    pub fn hand_over(self) {
+        self.end(Command::HandOver);
+    }
+
+    fn end(self, how: impl FnOnce(SyncSender<()>) -> Command) {
         let (stopped, wait) = sync_channel(1);
-        if self.commands.send(Command::Stop(stopped)).is_ok()
-            && wait.recv_timeout(STOP_TIMEOUT).is_ok()
-        {
+        if self.commands.send(how(stopped)).is_ok() && wait.recv_timeout(STOP_TIMEOUT).is_ok() {
             // It has nothing more to do; a panic in it was printed when it happened.
             let _ = self.thread.join();
         }

@@ -10,12 +10,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::arp::Announcer;
+use super::guarded::Teller;
 use super::interfaces::Interfaces;
 use super::socket::{AdvertReceiver, AdvertSender, LONGEST_PACKET};
-use super::{Command, Error, Statuses, tracking};
+use super::{Command, Error, Statuses, Watched, tracking};
 use crate::event::Event;
 use crate::group::Group;
-use crate::instance::{Input, Instance};
+use crate::instance::{Input, Instance, Vitals};
 use crate::packet::{Advert, IpHeader};
 use crate::spec::InstanceSpec;
 
@@ -39,6 +40,8 @@ pub(super) struct Runner {
     pub(super) readiness: Option<Result<(u32, Ipv4Addr), String>>,
     /// The last advert could not be sent, and that was said.
     pub(super) send_failed: bool,
+    /// What the guard knows of it.
+    pub(super) told: Option<Vitals>,
 }
 
 /// A receiving task; it ends when dropped.
@@ -69,6 +72,8 @@ pub(super) struct Worker {
     pub(super) look_again_at: Option<Instant>,
     /// Until then the kernel's news are not asked for.
     pub(super) monitor_paused: bool,
+    /// The guard, if there is one.
+    pub(super) teller: Option<Teller>,
 }
 
 impl Worker {
@@ -77,6 +82,7 @@ impl Worker {
         specs: Vec<InstanceSpec>,
         events: Sender<Event>,
         commands: mpsc::UnboundedReceiver<Command>,
+        watched: Option<Watched>,
     ) -> Result<Self, Error> {
         // Before the first look, so that nothing falls between.
         let monitor = Monitor::open()?;
@@ -96,8 +102,12 @@ impl Worker {
             events,
             look_again_at: None,
             monitor_paused: false,
+            teller: None,
         };
         worker.add(specs);
+        if let Some(watched) = watched {
+            worker.resume(watched);
+        }
         Ok(worker)
     }
 
@@ -106,7 +116,8 @@ impl Worker {
         loop {
             self.settle();
             let timers = self.runners.iter().filter_map(|r| r.instance.poll_timeout());
-            let next = timers.chain(self.look_again_at).min();
+            let beat = self.teller.as_ref().map(Teller::beat_at);
+            let next = timers.chain(self.look_again_at).chain(beat).min();
             let timeout = async {
                 match next {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -115,7 +126,12 @@ impl Worker {
             };
             tokio::select! {
                 biased;
-                () = timeout => self.timeouts(),
+                () = timeout => {
+                    self.timeouts();
+                    if self.is_alone() {
+                        return self.stop();
+                    }
+                }
                 command = self.commands.recv() => match command {
                     Some(Command::Reload(specs)) => self.reload(specs),
                     Some(Command::Tracked(thing, condition)) => self.tracked(&thing, &condition),
@@ -130,6 +146,11 @@ impl Worker {
                         self.stop();
                         // Who waited may have given up.
                         let _ = stopped.send(());
+                        return;
+                    }
+                    Some(Command::HandOver(done)) => {
+                        // As above.
+                        let _ = done.send(());
                         return;
                     }
                     None => return self.stop(),
@@ -148,6 +169,7 @@ impl Worker {
             sender: None,
             readiness: None,
             send_failed: false,
+            told: None,
         }));
         self.regroup();
         self.tell_conditions();
@@ -165,6 +187,7 @@ impl Worker {
             self.look_again();
             self.look_at_interfaces();
         }
+        self.beat(now);
     }
 
     fn packet(&mut self, packet: &Received) {
@@ -192,7 +215,8 @@ impl Worker {
         for at in (0..self.runners.len()).rev() {
             if !specs.iter().any(|new| same(self.runners[at].instance.spec(), new)) {
                 self.handle(at, Input::Shutdown);
-                self.runners.remove(at);
+                let runner = self.runners.remove(at);
+                self.tell_gone(&runner.instance.spec().name);
             }
         }
         for at in 0..self.runners.len() {

@@ -1,0 +1,123 @@
+//! Starting, ending and replacing processes.
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, anyhow};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+use vrrp::standing::Standing;
+
+use super::core::End;
+use super::link::{Begin, Link, ToWorker};
+use crate::GuardArguments;
+
+/// The running program's file, even where another one has taken its name since.
+const SELF: &str = "/proc/self/exe";
+
+/// The signals that the guard reads; a worker has them blocked at its start.
+pub(super) fn guarded_signals() -> SigSet {
+    [
+        Signal::SIGCHLD,
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// The name under which this program was started, if it still means this file: behind a symbolic
+/// link an upgrade may bring another file. Else the file's own name.
+pub(super) fn own_path() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("reading this program's own path")?;
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let called = called.filter(|path| path.components().count() > 1);
+    let called = called.and_then(|path| std::path::absolute(path).ok());
+    let same = |path: &PathBuf| path.canonicalize().is_ok_and(|found| found == own);
+    Ok(called.filter(same).unwrap_or(own))
+}
+
+/// Starts a worker that goes on where `standings` stand.
+pub(super) fn start(
+    arguments: &GuardArguments,
+    standings: &[Standing],
+    begin: Begin,
+) -> anyhow::Result<(Child, Link)> {
+    let (link, theirs) = Link::pair().context("making the socket to it")?;
+    for standing in standings {
+        // It starts as backup there, and removes what its predecessor held.
+        if let Err(error) = link.send(&ToWorker::Standing(standing.clone())) {
+            tracing::error!("guard: handing {} over: {error}", standing.instance);
+        }
+    }
+    link.send(&ToWorker::Begin(begin)).context("speaking to it")?;
+    let child = Command::new(SELF)
+        .arg0("lvsd")
+        .arg("worker")
+        .args(arguments.run.words())
+        .stdin(Stdio::from(theirs))
+        // systemd listens to the guard; what scripts say there would confuse it.
+        .env_remove("NOTIFY_SOCKET")
+        .spawn()
+        .context("starting the process")?;
+    Ok((child, link))
+}
+
+/// How a process ended.
+pub(super) fn end(status: ExitStatus) -> End {
+    match (status.code(), status.signal()) {
+        (_, Some(signal)) => End::Signal(signal),
+        // Exit codes have eight bits.
+        (code, None) => End::Code(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
+    }
+}
+
+/// Sends a signal. The process is not reaped yet, so the number is still its own.
+pub(super) fn signal(child: &Child, signal: Signal) -> nix::Result<()> {
+    let id = i32::try_from(child.id()).map_err(|_| nix::errno::Errno::ESRCH)?;
+    kill(Pid::from_raw(id), signal)
+}
+
+/// Becomes `program`, which goes on where `standings` stand. Returns only when it cannot.
+pub(super) fn replace(
+    program: &Path,
+    arguments: &GuardArguments,
+    standings: &[Standing],
+) -> anyhow::Error {
+    let write = || -> anyhow::Result<File> {
+        // Without the close-on-exec flag: the new program reads it.
+        let mut file = File::from(memfd_create("lvsd-standings", MFdFlags::empty())?);
+        file.write_all(&serde_json::to_vec(standings)?)?;
+        Ok(file)
+    };
+    match write().context("writing down what is held") {
+        Ok(file) => anyhow!(
+            Command::new(program)
+                .arg("run")
+                .args(arguments.run.words())
+                .arg("--resume")
+                .arg(file.as_raw_fd().to_string())
+                .exec()
+        ),
+        Err(error) => error,
+    }
+}
+
+/// Reads what the guard before the upgrade held, and closes that file.
+pub(super) fn take_over(number: RawFd) -> anyhow::Result<Vec<Standing>> {
+    let path = format!("/proc/self/fd/{number}");
+    let read = || -> anyhow::Result<Vec<Standing>> {
+        let file = File::open(&path)?;
+        nix::unistd::close(number)?;
+        Ok(serde_json::from_reader(BufReader::new(file))?)
+    };
+    read().context("reading what the program before the upgrade held")
+}

@@ -1,0 +1,101 @@
+//! From one process to the next: where the instance stands, and how it goes on there.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+
+use super::{Instance, Master};
+use crate::event::State;
+use crate::spec::Centiseconds;
+use crate::standing::{HeldAddress, Holding, Packet, Role, Standing};
+
+/// What a [`Standing`] depends on, to see cheaply whether there is a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Vitals {
+    state: State,
+    source: Option<Ipv4Addr>,
+    master: Option<Master>,
+    interval: Centiseconds,
+    revision: u32,
+}
+
+impl Instance {
+    pub(crate) fn vitals(&self) -> Vitals {
+        Vitals {
+            state: self.state,
+            source: self.source,
+            master: self.master,
+            interval: self.master_interval,
+            revision: self.revision,
+        }
+    }
+
+    /// Where it stands.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            instance: self.spec.name.clone(),
+            interface: self.spec.interface.clone(),
+            vrid: self.spec.vrid.get(),
+            conditions: self.tracker.conditions(),
+            role: match self.state {
+                State::Initialize | State::Fault => Role::None,
+                State::Backup => {
+                    Role::Backup { master: self.master, interval: self.master_interval }
+                }
+                State::Master => Role::Master(self.holding()),
+            },
+        }
+    }
+
+    fn holding(&self) -> Holding {
+        let packets = |priority| {
+            let packet = |(source, destination, payload)| Packet {
+                interface: self.spec.interface.clone(),
+                source: IpAddr::V4(source),
+                destination: IpAddr::V4(destination),
+                payload,
+            };
+            self.adverts(priority).into_iter().map(packet).collect()
+        };
+        let held = self.spec.addresses.iter().map(|address| HeldAddress {
+            address: address.address,
+            prefix: address.prefix,
+            interface: address.interface.clone(),
+        });
+        Holding {
+            addresses: held.collect(),
+            interval: self.spec.advert_interval,
+            adverts: packets(self.priority().get()),
+            farewells: packets(0),
+        }
+    }
+
+    pub(super) fn will_resume(&mut self, standing: Standing) {
+        if self.state == State::Initialize {
+            for (thing, condition) in standing.conditions {
+                self.tracker.set(thing, condition);
+            }
+            self.tracker.keep(&self.spec.track);
+            self.resumes = Some(standing.role);
+        }
+    }
+
+    /// Goes on: a master at once, with its addresses where they are. If another one has taken over
+    /// meanwhile, the rules for two masters decide. What it tracks stands as it stood, until there
+    /// are new results; so does its group.
+    pub(super) fn resume(&mut self, now: Instant) {
+        let reason = "goes on after a restart of the worker".to_owned();
+        match self.resumes.take() {
+            Some(Role::Master(_)) => self.become_master(reason, now),
+            Some(Role::Backup { master, interval }) if !self.is_owner() => {
+                self.remove_leftovers();
+                self.master = master;
+                self.master_interval = interval;
+                self.become_backup(reason, now);
+            }
+            _ => {
+                self.remove_leftovers();
+                self.review(now);
+            }
+        }
+    }
+}

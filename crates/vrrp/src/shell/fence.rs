@@ -1,0 +1,122 @@
+//! Ends roles, and speaks for them, in the place of a loop that cannot.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+
+use netif::{Netlink, NewAddress};
+
+use super::socket::AdvertSender;
+use crate::standing::{Holding, Packet, Standing};
+
+/// Holds, from the moment at which an instance becomes master, what it takes to end its role: a
+/// process in trouble may get no descriptor any more.
+#[derive(Debug, Default)]
+pub struct Fencer {
+    netlink: Option<Netlink>,
+    /// The sockets of each instance that is master, by interface and source.
+    senders: BTreeMap<String, Vec<(Route, AdvertSender)>>,
+}
+
+/// Where a packet leaves, and under which address.
+type Route = (String, IpAddr);
+
+impl Fencer {
+    /// Opens what it takes to end this role.
+    pub fn prepare(&mut self, standing: &Standing) {
+        let Some(holding) = standing.holding() else {
+            self.forget(&standing.instance);
+            return;
+        };
+        if self.netlink.is_none() {
+            self.netlink = Netlink::open().ok();
+        }
+        let senders = self.senders.entry(standing.instance.clone()).or_default();
+        let routes: Vec<Route> = holding.farewells.iter().map(route).collect();
+        senders.retain(|(route, _)| routes.contains(route));
+        for route in routes {
+            if !senders.iter().any(|(known, _)| *known == route)
+                && let Ok(sender) = open(&route)
+            {
+                senders.push((route, sender));
+            }
+        }
+    }
+
+    /// Closes what was opened for an instance.
+    pub fn forget(&mut self, instance: &str) {
+        self.senders.remove(instance);
+    }
+
+    /// Removes the addresses and gives mastership up, in this order: a backup with a high priority
+    /// takes over within milliseconds. Returns what did not work, in words.
+    pub fn fence(&mut self, holdings: &[Holding]) -> Vec<String> {
+        let mut failed = self.remove(holdings);
+        for holding in holdings {
+            failed.extend(self.send(&holding.farewells));
+        }
+        failed
+    }
+
+    /// Removes the addresses. Returns what did not work, in words.
+    pub(super) fn remove(&mut self, holdings: &[Holding]) -> Vec<String> {
+        let mut failed = Vec::new();
+        for held in holdings.iter().flat_map(|holding| &holding.addresses) {
+            let address = NewAddress {
+                interface: &held.interface,
+                address: held.address,
+                prefix: held.prefix,
+                label: None,
+            };
+            let removed = match &mut self.netlink {
+                Some(netlink) => netlink.delete_address(&address),
+                None => Netlink::open()
+                    .and_then(|netlink| self.netlink.insert(netlink).delete_address(&address)),
+            };
+            if let Err(error) = removed {
+                failed.push(error.to_string());
+            }
+        }
+        failed
+    }
+
+    /// Sends packets. Returns what did not work, in words.
+    pub fn send(&self, packets: &[Packet]) -> Vec<String> {
+        packets.iter().filter_map(|packet| self.send_one(packet).err()).collect()
+    }
+
+    fn send_one(&self, packet: &Packet) -> Result<(), String> {
+        let route = route(packet);
+        let mut prepared = self.senders.values().flatten();
+        let prepared = prepared.find(|(known, _)| *known == route);
+        let sent = prepared.map(|(_, sender)| send(sender, packet));
+        if matches!(sent, Some(Ok(()))) {
+            return Ok(());
+        }
+        // The interface may have been made anew under its name.
+        open(&route).and_then(|sender| send(&sender, packet)).map_err(|error| {
+            format!(
+                "sending an advert from {} to {} on {}: {error}",
+                packet.source, packet.destination, packet.interface
+            )
+        })
+    }
+}
+
+fn open(route: &Route) -> io::Result<AdvertSender> {
+    match route.1 {
+        IpAddr::V4(source) => AdvertSender::open(&route.0, source),
+        IpAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+fn send(sender: &AdvertSender, packet: &Packet) -> io::Result<()> {
+    match packet.destination {
+        IpAddr::V4(destination) => sender.send(destination, &packet.payload),
+        IpAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+fn route(packet: &Packet) -> Route {
+    (packet.interface.clone(), packet.source)
+}
