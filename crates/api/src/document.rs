@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::apply::{DefinitionsStatus, RollbackStatus};
+use crate::weight::WeightStepStatus;
 
 /// A moment, as an operator wants it: how long ago, and by the wall clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,6 +325,9 @@ pub struct ServerExplanation {
     pub status: RealServerStatus,
     /// The weight that the definitions give it.
     pub configured_weight: u32,
+    /// How its weight comes about, step by step; while it is out of the table, the one that it
+    /// would have.
+    pub weight_steps: Vec<WeightStepStatus>,
     /// Its checks.
     pub checks: Vec<CheckExplanation>,
 }

@@ -7,6 +7,7 @@ mod apply;
 mod client;
 mod document;
 mod plan;
+mod weight;
 
 pub use apply::{
     AppliedBy, ApplyAnswer, ApplyRequest, DefinitionsStatus, RollbackStatus, TrialAnswer, Until,
@@ -22,6 +23,7 @@ pub use document::{
 pub use plan::{
     Definitions, Plan, PlannedAction, PlannedInstance, PlannedOperation, PlannedOut, SourceText,
 };
+pub use weight::{WeightCause, WeightStepStatus, weight_steps};
 
 /// Where lvsd listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/lvsd/lvsd.sock";

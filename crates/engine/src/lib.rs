@@ -27,6 +27,7 @@ mod policy;
 mod standing;
 mod view;
 mod wanted;
+mod weight;
 
 pub use drain::Leaving;
 pub use engine::{Engine, Event, Input, Kept, Output, Preview, Settings};
@@ -36,3 +37,4 @@ pub use policy::Condition;
 pub use standing::{Snapshot, Standing, StandingDestination, StandingService};
 pub use view::{ServerState, ServerView, ServiceView, View};
 pub use wanted::{Health, HealthBook, Placement, Verdict, Wanted, WantedServer, WantedService};
+pub use weight::{Asked, SlowStart, Weighing, WeightStep};

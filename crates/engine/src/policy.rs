@@ -16,14 +16,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use checkers::{Advice, Check, Initial, Monitor, State};
+use checkers::{Check, Initial, Monitor, State};
 use config::{OnFailure, Panic, RealServer, VirtualServer};
 use ipvs::{DestinationKey, Weight};
 
 use crate::wanted::{Health, HealthBook, Placement, Verdict, WantedServer};
-
-/// Weight grows in so many steps during a slow start.
-pub(crate) const SLOW_START_STEPS: u32 = 10;
+use crate::weight::{Asked, SLOW_START_STEPS, SlowStart, Weighing};
 
 /// What a decision needs to know of the past.
 pub(crate) trait Memory {
@@ -36,13 +34,12 @@ pub(crate) trait Memory {
     /// What the operator asks for the server.
     fn wish(&self, virtual_server: &VirtualServer, server: &DestinationKey) -> Option<Wish>;
 
-    /// The step of its slow start that the server is in, below [`SLOW_START_STEPS`]; `None` when
-    /// it has its whole weight.
-    fn slow_start_step(
+    /// How far its slow start is; `None` when it has its whole weight.
+    fn slow_start(
         &self,
         virtual_server: &VirtualServer,
         server: &DestinationKey,
-    ) -> Option<u32>;
+    ) -> Option<SlowStart>;
 }
 
 /// What the operator asks for one server.
@@ -85,8 +82,8 @@ struct Judged<'a> {
     since: Option<Instant>,
     was: Placement,
     wish: Option<Wish>,
-    /// The lowest weight that one of its passing checks asks for.
-    asked: Option<Weight>,
+    /// Without slow start and inhibition.
+    weighing: Weighing,
 }
 
 impl Judged<'_> {
@@ -111,14 +108,6 @@ impl Judged<'_> {
     fn is_failing(&self) -> bool {
         self.takes_part() && self.state == State::Down
     }
-
-    /// The weight of the operator, of the checks, or of the definitions.
-    fn weight(&self) -> Weight {
-        match self.wish {
-            Some(Wish::Weight(weight, _)) => weight,
-            _ => self.asked.unwrap_or(self.server.destination.weight),
-        }
-    }
 }
 
 /// Decides for one virtual server.
@@ -133,8 +122,11 @@ pub(crate) fn decide(
         .map(|server| judge(virtual_server, server, health, memory))
         .collect();
     let panic = panic_reason(virtual_server, &judged);
-    let live_weight =
-        judged.iter().filter(|one| one.is_healthy()).map(|one| u64::from(one.weight().get())).sum();
+    let live_weight = judged
+        .iter()
+        .filter(|one| one.is_healthy())
+        .map(|one| u64::from(one.weighing.full().get()))
+        .sum();
     let quorum = if panic.is_some() && virtual_server.panic == Panic::Sorry {
         Some(false)
     } else {
@@ -164,7 +156,8 @@ pub(crate) fn decide(
             (Placement::Out, "the real servers suffice".to_owned())
         };
         let verdict = Verdict { placement, state: State::Up, why };
-        WantedServer { destination, sorry: true, verdict }
+        let weighing = Weighing::configured(destination.weight);
+        WantedServer { destination, weighing, sorry: true, verdict }
     }));
     Decision { servers, condition }
 }
@@ -187,7 +180,7 @@ fn judge<'a>(
     let mut unknown = 0;
     let mut failing = None;
     let mut passing = "";
-    let mut asked: Option<(Weight, &Check, Advice)> = None;
+    let mut asked: Option<Asked> = None;
     for check in &server.checks {
         match health.get(&monitor(server, check)) {
             Some(Health { state: State::Down, why, since, .. }) => {
@@ -196,9 +189,9 @@ fn judge<'a>(
             Some(Health { state: State::Up, why, advice, .. }) => {
                 passing = why;
                 if let Some(advice) = *advice {
-                    let weight = advised(configured, advice);
-                    if asked.is_none_or(|(lowest, ..)| weight < lowest) {
-                        asked = Some((weight, check, advice));
+                    let new = Asked::new(check.kind.name(), advice, configured);
+                    if asked.is_none_or(|lowest| new.weight < lowest.weight) {
+                        asked = Some(new);
                     }
                 }
             }
@@ -216,8 +209,8 @@ fn judge<'a>(
         (0, ..) => (State::Up, "no checks".to_owned()),
         (1, 0, None) => (State::Up, passing.to_owned()),
         (count, 0, None) => {
-            let words = asked.map_or_else(String::new, |(_, check, advice)| {
-                format!(", {} asks for {advice}", check.kind.name())
+            let words = asked.map_or_else(String::new, |asked| {
+                format!(", {} asks for {}", asked.check, asked.advice)
             });
             (State::Up, format!("all {count} checks pass{words}"))
         }
@@ -227,19 +220,12 @@ fn judge<'a>(
         _ => (State::Unknown, "not checked yet".to_owned()),
     };
     let since = failing.and_then(|(_, since)| since);
-    let asked = asked.map(|(weight, ..)| weight);
-    Judged { server, state, why, since, was, wish, asked }
-}
-
-/// The weight that a check asks for. A share is rounded up: only 0 % means no new connections.
-fn advised(configured: Weight, advice: Advice) -> Weight {
-    let weight = match advice {
-        Advice::Weight(weight) => u64::from(weight),
-        Advice::Percent(percent) => {
-            (u64::from(configured.get()) * u64::from(percent)).div_ceil(100)
-        }
+    let operator = match wish {
+        Some(Wish::Weight(weight, _)) => Some(weight),
+        _ => None,
     };
-    u32::try_from(weight).ok().and_then(Weight::new).unwrap_or(Weight::MAX)
+    let weighing = Weighing { asked, operator, ..Weighing::configured(configured) };
+    Judged { server, state, why, since, was, wish, weighing }
 }
 
 /// At most so many of `count` servers may be out for their health, and never the last one.
@@ -326,7 +312,7 @@ fn place(
     memory: &impl Memory,
 ) -> WantedServer {
     let mut destination = judged.server.destination;
-    destination.weight = judged.weight();
+    let mut weighing = judged.weighing;
     let inhibited =
         if judged.was == Placement::Out { Placement::Out } else { Placement::Inhibited };
     let healthy = judged.is_healthy();
@@ -344,26 +330,19 @@ fn place(
             if let Some(Wish::Weight(_, words)) = wish {
                 why = format!("{why}; {words}");
             }
-            if let Some(step) = memory.slow_start_step(virtual_server, &destination.key) {
-                destination.weight = slow_weight(destination.weight, step);
+            weighing.slow_start = memory.slow_start(virtual_server, &destination.key);
+            if let Some(SlowStart { step, .. }) = weighing.slow_start {
                 why = format!("{why}; slow start, step {step} of {SLOW_START_STEPS}");
             }
             (Placement::In, why)
         }
     };
-    if placement == Placement::Inhibited {
-        destination.weight = Weight::ZERO;
-    }
+    weighing.inhibited = placement == Placement::Inhibited;
+    destination.weight = weighing.weight();
     WantedServer {
         destination,
+        weighing,
         sorry: false,
         verdict: Verdict { placement, state: judged.state, why },
     }
-}
-
-/// A share of the weight, but never 0: that would mean no connections at all.
-fn slow_weight(weight: Weight, step: u32) -> Weight {
-    let share = u64::from(weight.get()) * u64::from(step) / u64::from(SLOW_START_STEPS);
-    let share = u32::try_from(share).ok().and_then(Weight::new).unwrap_or(weight);
-    share.max(Weight::ONE).min(weight)
 }

@@ -6,12 +6,12 @@ use checkers::{Monitor, State};
 use config::RealServer;
 use ipvs::{
     Destination, DestinationEntry, DestinationKey, ServiceEntry, ServiceKey, Table, TableService,
-    Weight,
 };
 
 use crate::engine::Engine;
 use crate::policy::{Condition, monitor};
 use crate::wanted::Placement;
+use crate::weight::Weighing;
 
 /// The director's view of its table.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ pub struct ServiceView {
 pub struct ServerView {
     /// Its settings, with the weight that it is to have now.
     pub destination: Destination,
-    /// The weight that the definitions give it.
-    pub configured_weight: Weight,
+    /// Where that weight comes from.
+    pub weighing: Weighing,
     /// What its checks are.
     pub monitors: Vec<Monitor>,
     /// Whether it is a sorry server.
@@ -92,8 +92,7 @@ impl Engine {
                 let placed = self.placed.get(&(key, server_key));
                 let defined = self.defined(&service.name, &server_key);
                 ServerView {
-                    configured_weight: defined
-                        .map_or(server.destination.weight, |one| one.destination.weight),
+                    weighing: server.weighing,
                     monitors: defined.map_or_else(Vec::new, |one| {
                         one.checks.iter().map(|check| monitor(one, check)).collect()
                     }),

@@ -8,6 +8,7 @@ use config::{Ipvs, SyncDaemon, SyncRole, VirtualServer};
 use ipvs::{Daemon, DaemonRole, Destination, DestinationKey, Service, ServiceKey, Timeouts};
 
 use crate::policy::{Condition, Decision, Memory, decide};
+use crate::weight::Weighing;
 
 /// What one monitor last found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct WantedService {
 pub struct WantedServer {
     /// Its settings while it is in, with the weight that it is to have now.
     pub destination: Destination,
+    /// Where that weight comes from.
+    pub weighing: Weighing,
     /// Whether it is a sorry server.
     pub sorry: bool,
     /// In or out, and why.

@@ -83,7 +83,7 @@ fn a_check_asks_for_a_weight() {
         let view = bench.engine.view(&bench.table, bench.now);
         let server = &view.services[0].servers[0];
         assert_eq!(server.destination.weight.get(), weight, "{advice}");
-        assert_eq!(server.configured_weight.get(), 4);
+        assert_eq!(server.weighing.configured.get(), 4);
         assert!(server.why.ends_with(words), "{}", server.why);
     }
 }

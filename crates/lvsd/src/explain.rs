@@ -23,7 +23,8 @@ pub(crate) fn explain(name: &str, view: View, monitors: &[MonitorStatus]) -> Exp
                 servers.push(ServerExplanation {
                     virtual_server: service.name.clone(),
                     service: service.key.to_string(),
-                    configured_weight: server.configured_weight.get(),
+                    configured_weight: server.weighing.configured.get(),
+                    weight_steps: api::weight_steps(&server.weighing),
                     checks: checks(&server, monitors),
                     status: real_server(server),
                 });

@@ -8,9 +8,10 @@ use ipvs::{DestinationKey, Weight};
 
 use super::{Engine, Placed};
 use crate::operator::Action;
-use crate::policy::{Memory, SLOW_START_STEPS, Wish};
+use crate::policy::{Memory, Wish};
 use crate::standing::Standing;
 use crate::wanted::Placement;
+use crate::weight::{SLOW_START_STEPS, SlowStart};
 
 /// When the slow start began in which a server is now, if it is in one: it has just come in after
 /// its checks had failed, or is still in the one that it was in.
@@ -88,10 +89,18 @@ impl Memory for Past<'_> {
         })
     }
 
-    fn slow_start_step(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<u32> {
-        let slow_start = virtual_server.slow_start?;
+    fn slow_start(
+        &self,
+        virtual_server: &VirtualServer,
+        key: &DestinationKey,
+    ) -> Option<SlowStart> {
+        let total = virtual_server.slow_start?;
         let start = ramp_start(self.placed(virtual_server, key), Placement::In, self.now)?;
-        (self.now < start + slow_start).then(|| ramp_step(start, slow_start, self.now))
+        (self.now < start + total).then(|| SlowStart {
+            step: ramp_step(start, total, self.now),
+            elapsed: self.now.saturating_duration_since(start),
+            total,
+        })
     }
 }
 

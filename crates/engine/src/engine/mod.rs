@@ -15,15 +15,16 @@ use std::time::{Duration, Instant};
 
 use checkers::{Initial, Monitor, Start, State};
 use config::{Policy, VirtualServer};
-use ipvs::{Destination, DestinationKey, Operation, ServiceKey, Weight};
+use ipvs::{Destination, DestinationKey, Operation, ServiceKey};
 
 use self::memory::{Past, ramp_start, ramp_step};
 use crate::drain::{Draining, Leaving};
 use crate::operator::{Overrides, ServerName};
 use crate::plan::{Cause, Ownership, Reason, Step, plan};
-use crate::policy::{Condition, Memory, SLOW_START_STEPS, monitor};
+use crate::policy::{Condition, Memory, monitor};
 use crate::standing::{Snapshot, Standing};
 use crate::wanted::{HealthBook, Placement, Verdict, Wanted, WantedServer};
+use crate::weight::{SLOW_START_STEPS, Weighing};
 
 pub use self::io::{Event, Input, Kept, Output};
 pub use self::preview::Preview;
@@ -229,8 +230,10 @@ impl Engine {
                 state: State::Unknown,
                 why: format!("no longer defined; {}", draining.words(now)),
             };
-            let destination = Destination { weight: Weight::ZERO, ..found.destination };
-            let server = WantedServer { destination, sorry: false, verdict };
+            let last = Weighing::configured(found.destination.weight);
+            let weighing = Weighing { inhibited: true, ..last };
+            let destination = Destination { weight: weighing.weight(), ..found.destination };
+            let server = WantedServer { destination, weighing, sorry: false, verdict };
             service.servers.entry(destination.key).or_insert(server);
         }
         wanted
