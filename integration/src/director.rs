@@ -8,7 +8,8 @@ use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::host::Host;
 use crate::paths;
@@ -39,7 +40,15 @@ impl Lvsd {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_again(host: &Host) -> Result<Self> {
-        let mut command = Command::new(paths::program("lvsd")?);
+        Self::start_program(host, &paths::program("lvsd")?)
+    }
+
+    /// Starts this file as lvsd on `host` with the configuration that it had before.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_program(host: &Host, program: &Path) -> Result<Self> {
+        let mut command = Command::new(program);
         command.args(["run", "--config"]).arg(configuration(host));
         let process = host.spawn("lvsd", command)?;
         let mut lvsd = Self { host: host.clone(), process };
@@ -93,11 +102,17 @@ impl Lvsd {
         self.process.stop(FAR)
     }
 
-    /// Ends lvsd with SIGKILL: it cleans up nothing.
+    /// Ends lvsd with SIGKILL, guard and worker at once: nothing is cleaned up.
     ///
     /// # Errors
-    /// When it cannot be waited for.
+    /// When it cannot be asked for its worker, or not be waited for.
     pub fn kill(mut self) -> Result<()> {
+        let status = self.status()?;
+        let worker = status.pointer("/daemon/pid").and_then(serde_json::Value::as_i64);
+        let worker = Pid::from_raw(i32::try_from(worker.context("no process id")?)?);
+        // The guard is frozen first: it must not start another worker.
+        self.process.signal(Signal::SIGSTOP)?;
+        kill(worker, Signal::SIGKILL).context("killing the worker")?;
         self.process.kill()
     }
 

@@ -55,6 +55,12 @@ impl Definition {
         }
     }
 
+    /// lvsd's table of it.
+    #[must_use]
+    pub fn lvsd(&self) -> String {
+        lvsd(std::slice::from_ref(self))
+    }
+
     fn prefixed(&self) -> impl Iterator<Item = String> {
         self.addresses.iter().map(|address| match address {
             IpAddr::V4(_) => format!("{address}/24"),

@@ -5,6 +5,7 @@
 mod election;
 mod lifecycle;
 mod receive;
+mod resume;
 mod standing;
 
 use std::net::Ipv4Addr;
