@@ -17,8 +17,13 @@ impl Times {
         self.0.get(self.0.len() / 2).copied().unwrap_or_default()
     }
 
-    fn least(&self) -> Duration {
+    pub(crate) fn least(&self) -> Duration {
         self.0.first().copied().unwrap_or_default()
+    }
+
+    #[allow(dead_code, reason = "not every benchmark asks")]
+    pub(crate) fn most(&self) -> Duration {
+        self.0.last().copied().unwrap_or_default()
     }
 }
 
@@ -34,6 +39,7 @@ pub(crate) fn milliseconds(time: Duration) -> f64 {
 }
 
 /// How often `one` goes into `other`.
+#[allow(dead_code, reason = "not every benchmark asks")]
 pub(crate) fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
 }

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use crate::addresses::{CLIENT, CLIENT6, DIRECTORS};
 use crate::host::Host;
 use crate::network::{INTERFACE, Network};
+use crate::wait::wait_until;
 
 /// How often somebody looks who holds an address.
 const STEP: Duration = Duration::from_millis(2);
@@ -47,6 +48,16 @@ impl Pair {
     pub fn holders(&self, address: IpAddr) -> Result<[bool; 2]> {
         let [one, other] = &self.hosts;
         Ok([one.has_address(address)?, other.has_address(address)?])
+    }
+
+    /// Waits until the host with that index holds the address, whoever else does.
+    ///
+    /// # Errors
+    /// When it does not within `deadline`.
+    pub fn wait_held(&self, index: usize, address: IpAddr, deadline: Duration) -> Result<()> {
+        let host = &self.hosts[index];
+        let what = format!("{address} on {}", host.name());
+        wait_until(&what, deadline, || host.has_address(address)).map(drop)
     }
 
     /// Waits until the host with that index alone holds the address, and has done so for `calm`.
