@@ -152,6 +152,10 @@ impl Parts {
             }
             Message::Define(servers, settings, plan) => {
                 if let Some(answer) = plan {
+                    // What is told is then also what is done: definitions are compared with the
+                    // table as it was last seen.
+                    let snapshot = self.read_kernel(self.engine.has_definitions());
+                    self.input(Input::Table(snapshot));
                     let _ = answer.send(self.preview(servers.clone(), settings.clone()));
                 }
                 self.input(Input::Define(servers, settings));

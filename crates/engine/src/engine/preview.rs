@@ -6,7 +6,7 @@ use config::VirtualServer;
 
 use super::{Engine, Input, Kept, Output, Settings};
 use crate::plan::Step;
-use crate::standing::Snapshot;
+use crate::standing::{Snapshot, Standing};
 use crate::wanted::Wanted;
 
 /// What would be done, and the table that would be wanted then.
@@ -32,6 +32,7 @@ impl Engine {
     ) -> Preview {
         let mut copy = self.clone();
         copy.outputs.clear();
+        copy.standing = Some(Standing::from(snapshot));
         copy.handle(Input::Define(virtual_servers, settings), now);
         copy.first_plan(snapshot, now)
     }

@@ -38,18 +38,23 @@ impl Engine {
     ) {
         let old = std::mem::replace(&mut self.virtual_servers, virtual_servers);
         self.take_over_health(&old, now);
-        self.note_leaving(&old, now);
+        let leaves = self.note_leaving(&old, now);
         if settings.resync_interval != self.settings.resync_interval {
             self.next_read = now + settings.resync_interval;
         }
         self.settings = settings;
         self.watch_changed = true;
-        self.plan_after_a_look(Cause::Definitions);
+        // Reading a large table takes longer than all else of a reload.
+        if leaves || !self.failing.is_empty() {
+            self.plan_after_a_look(Cause::Definitions);
+        } else {
+            self.dirty = Some(Cause::Definitions);
+        }
     }
 
     /// Servers that were in a service and that it no longer defines drain before they go. Those
-    /// of a service that is gone go with it.
-    fn note_leaving(&mut self, old: &[VirtualServer], now: Instant) {
+    /// of a service that is gone go with it. Returns whether any begins to leave.
+    fn note_leaving(&mut self, old: &[VirtualServer], now: Instant) -> bool {
         let deadlines: BTreeMap<ServiceKey, Instant> = self
             .virtual_servers
             .iter()
@@ -61,18 +66,21 @@ impl Engine {
         self.leaving
             .retain(|place, _| deadlines.contains_key(&place.0) && !defined.contains(place));
         let mut changed = self.leaving.len() != before;
+        let mut leaves = false;
         for place in places(old).difference(&defined) {
             let Some(&deadline) = deadlines.get(&place.0) else { continue };
             let was_in = self.placed.get(place).is_some_and(|p| p.placement != Placement::Out);
             if was_in && !self.leaving.contains_key(place) {
                 let (service, destination) = *place;
                 self.leaving.insert(*place, Leaving { service, destination, deadline });
-                changed = true;
+                leaves = true;
             }
         }
+        changed |= leaves;
         if changed {
             self.save_wishes();
         }
+        leaves
     }
 
     /// Whether a server can go at once depends on its connections of now.
