@@ -34,6 +34,28 @@ pub struct Status {
     /// VRRP sync groups, by name.
     #[serde(default)]
     pub vrrp_groups: Vec<VrrpGroupStatus>,
+    /// The checks as a whole.
+    #[serde(default)]
+    pub checks: ChecksStatus,
+}
+
+/// The checks as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChecksStatus {
+    /// How many there are; one that several virtual servers share counts once.
+    pub count: u64,
+    /// How many run now.
+    pub running: u64,
+    /// How many are due and wait for others to end: too many run, or too many on their host.
+    pub waiting: u64,
+    /// How many started in the last one to two minutes. The following figures are theirs.
+    pub starts: u64,
+    /// Half of them started at most so many microseconds late.
+    pub late_median_microseconds: u64,
+    /// 99 of 100 started at most so many microseconds late.
+    pub late_p99_microseconds: u64,
+    /// None started later than so many microseconds.
+    pub late_longest_microseconds: u64,
 }
 
 /// The daemon itself.

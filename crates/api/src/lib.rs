@@ -14,7 +14,7 @@ pub use apply::{
 };
 pub use client::{Client, Error};
 pub use document::{
-    CheckExplanation, CheckResult, CheckState, Counter, DaemonStatus, Explanation,
+    CheckExplanation, CheckResult, CheckState, ChecksStatus, Counter, DaemonStatus, Explanation,
     FailingOperation, GuardStatus, OverrideAction, OverrideAnswer, OverrideRequest, Problem,
     RealServerStatus, ReloadStatus, ServerExplanation, Since, Status, TrackedStatus,
     UnmanagedDestination, UnmanagedService, UpgradeAnswer, VirtualAddressStatus,

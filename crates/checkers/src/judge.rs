@@ -4,11 +4,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
+use crate::history::History;
 use crate::outcome::{Advice, Outcome, ProbeResult};
 use crate::spec::{Damping, Timing};
-
-/// So many outcomes are remembered per monitor.
-pub const HISTORY: usize = 16;
 
 /// The verdict on a server by one monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,7 +101,7 @@ pub struct Judge {
     falls: VecDeque<Instant>,
     /// It stays down until then.
     held_until: Option<Instant>,
-    history: VecDeque<Outcome>,
+    history: History,
 }
 
 impl Judge {
@@ -124,7 +122,7 @@ impl Judge {
             damping: timing.damping,
             falls: VecDeque::new(),
             held_until: None,
-            history: VecDeque::new(),
+            history: History::new(now),
         }
     }
 
@@ -132,7 +130,7 @@ impl Judge {
     /// that is asked for, or the verdict's first confirmation, if it is one.
     ///
     /// Local trouble is remembered and changes nothing else: neither the verdict nor a count.
-    pub fn record(&mut self, outcome: Outcome, now: Instant) -> Option<Change> {
+    pub fn record(&mut self, outcome: &Outcome, now: Instant) -> Option<Change> {
         let mut advised = false;
         let verdict = match outcome.result {
             ProbeResult::Passed => {
@@ -155,10 +153,7 @@ impl Judge {
                 None
             }
         };
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
-        }
-        self.history.push_back(outcome);
+        self.history.push(outcome);
 
         let Some(to) = verdict.filter(|&to| to != self.state || !self.confirmed) else {
             let up = self.confirmed && self.state == State::Up;
@@ -224,14 +219,14 @@ impl Judge {
         self.totals
     }
 
-    /// The last outcomes, the oldest first; at most [`HISTORY`].
-    pub fn history(&self) -> impl DoubleEndedIterator<Item = &Outcome> {
-        self.history.iter()
+    /// The last outcomes, the oldest first; at most [`HISTORY`](crate::HISTORY).
+    pub fn history(&self) -> impl DoubleEndedIterator<Item = Outcome> {
+        self.history.outcomes()
     }
 
-    /// The last outcome.
-    pub fn last(&self) -> Option<&Outcome> {
-        self.history.back()
+    /// What the last run found.
+    pub fn last(&self) -> Option<&ProbeResult> {
+        self.history.last()
     }
 
     /// The weight that the last success asked for.
@@ -262,7 +257,7 @@ impl Judge {
                 state => format!("{kind}: taken over as {state}, not checked yet"),
             };
         };
-        match (&last.result, self.state) {
+        match (last, self.state) {
             (ProbeResult::Failed(failure), State::Up) => {
                 format!("{kind}: {failure}, failure {} of {}", self.failures, self.fall)
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::history::HISTORY;
 use crate::outcome::{Cause, Failure};
 
 fn judge(start: Start, rise: u32, fall: u32) -> Judge {
@@ -36,7 +37,7 @@ fn states(judge: &mut Judge, results: &str) -> String {
             _ => local(),
         };
         let before = judge.state();
-        let change = judge.record(outcome(result), Instant::now());
+        let change = judge.record(&outcome(result), Instant::now());
         assert_eq!(change.map_or(before, |change| change.from), before);
         assert_eq!(change.map_or(before, |change| change.to), judge.state());
         match judge.state() {
@@ -66,7 +67,7 @@ fn an_adopted_server_keeps_its_state_until_the_threshold() {
 fn an_adopted_state_is_confirmed_once() {
     let mut judge = judge(Start::Up, 2, 3);
     let mut reported = |result| {
-        let change = judge.record(outcome(result), Instant::now());
+        let change = judge.record(&outcome(result), Instant::now());
         change.map(|change| (change.from, change.to))
     };
     assert_eq!(reported(pass()), None);
@@ -102,13 +103,13 @@ fn since_is_the_moment_of_the_change() {
     let mut judge = judge(Start::Unknown, 1, 2);
     let t0 = judge.since();
     let at = |seconds| t0 + Duration::from_secs(seconds);
-    judge.record(outcome(pass()), at(1));
-    judge.record(outcome(fail()), at(2));
-    judge.record(outcome(pass()), at(3));
+    judge.record(&outcome(pass()), at(1));
+    judge.record(&outcome(fail()), at(2));
+    judge.record(&outcome(pass()), at(3));
     assert_eq!(judge.since(), at(1));
-    judge.record(outcome(fail()), at(4));
-    judge.record(outcome(fail()), at(5));
-    judge.record(outcome(fail()), at(6));
+    judge.record(&outcome(fail()), at(4));
+    judge.record(&outcome(fail()), at(5));
+    judge.record(&outcome(fail()), at(6));
     assert_eq!((judge.state(), judge.since()), (State::Down, at(5)));
 }
 
@@ -116,7 +117,7 @@ fn since_is_the_moment_of_the_change() {
 fn the_last_outcomes_are_kept() {
     let mut judge = judge(Start::Unknown, 1, 1);
     for number in 0..HISTORY + 4 {
-        judge.record(outcome(ProbeResult::Local(number.to_string())), Instant::now());
+        judge.record(&outcome(ProbeResult::Local(number.to_string())), Instant::now());
     }
     let texts: Vec<_> = judge.history().map(|outcome| outcome.result.to_string()).collect();
     assert_eq!(texts.len(), 16);
@@ -156,7 +157,7 @@ fn advice_is_told_when_it_changes() {
     let mut judge = judge(Start::Down, 2, 2);
     let half = Some(Advice::Percent(50));
     let mut news = |outcome| {
-        let change = judge.record(outcome, Instant::now());
+        let change = judge.record(&outcome, Instant::now());
         (change.map(|change| (change.from, change.to)), judge.advice())
     };
     let up = (State::Up, State::Up);
@@ -183,7 +184,7 @@ fn a_server_that_falls_too_often_is_held_down() {
     let mut judge = damped(2, 60, 100);
     let t0 = judge.since();
     let mut at = |seconds, result| {
-        judge.record(outcome(result), t0 + Duration::from_secs(seconds));
+        judge.record(&outcome(result), t0 + Duration::from_secs(seconds));
         judge.state()
     };
     assert_eq!(at(0, fail()), State::Down);
@@ -207,13 +208,13 @@ fn words_say_that_a_server_is_held_down() {
     let t0 = judge.since();
     let at = |seconds| t0 + Duration::from_secs(seconds);
     for (seconds, result) in [(0, fail()), (1, pass()), (2, pass()), (3, fail())] {
-        judge.record(outcome(result), at(seconds));
+        judge.record(&outcome(result), at(seconds));
     }
     let held = "fell 2 times within 60s, held down for";
     assert_eq!(judge.words(at(3)), format!("tcp_check: connection refused; {held} 100s more"));
-    judge.record(outcome(pass()), at(4));
-    judge.record(outcome(pass()), at(5));
-    judge.record(outcome(pass()), at(6));
+    judge.record(&outcome(pass()), at(4));
+    judge.record(&outcome(pass()), at(5));
+    judge.record(&outcome(pass()), at(6));
     assert_eq!(judge.words(at(6)), format!("tcp_check: passed, success 2 of 2; {held} 97s more"));
     assert_eq!(judge.words(at(103)), "tcp_check: passed, success 2 of 2");
 }

@@ -4,18 +4,24 @@
 //! [`judge`] turns results into a verdict with reasons, [`supervisor`] says which probe runs when
 //! (both pure); [`probe`] performs one check; [`runner`] performs many of them, when they are due.
 
+mod history;
 pub mod judge;
+mod lateness;
 pub mod outcome;
 pub mod probe;
 mod random;
 pub mod runner;
+mod schedule;
 pub mod spec;
 pub mod supervisor;
 
+pub use history::HISTORY;
 pub use judge::{Start, State};
+pub use lateness::Lateness;
 pub use outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
+pub use schedule::Limits;
 pub use spec::{
     Check, Connect, Damping, Header, HttpGet, Initial, Kind, MiscCheck, Monitor, StatusRange,
     TcpCheck, Timing, Tls,
 };
-pub use supervisor::{Event, MonitorStatus, Transition};
+pub use supervisor::{Event, MonitorStatus, Statistics, Transition};

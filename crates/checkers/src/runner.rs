@@ -20,11 +20,15 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use crate::judge::{Start, State};
 use crate::outcome::{Outcome, ProbeResult};
 use crate::probe::{self, Context};
+use crate::schedule::Limits;
 use crate::spec::Monitor;
-use crate::supervisor::{Event, Input, MonitorId, MonitorStatus, Output, Supervisor};
+use crate::supervisor::{Event, Input, MonitorId, MonitorStatus, Output, Statistics, Supervisor};
 
-/// No more probes run at a time than this.
-const MAX_IN_FLIGHT: usize = 1024;
+/// No more probes run at a time than this, so that all of ten thousand dead servers, each of which
+/// holds its probe until the timeout, are asked once per interval.
+const MAX_RUNNING: usize = 16_384;
+/// No more run on one host: it may have many services, but it is to notice none of this.
+const MAX_RUNNING_PER_HOST: usize = 64;
 /// Descriptors that one probe holds: a connection, or the output of a program and the program.
 const DESCRIPTORS_PER_PROBE: u64 = 2;
 /// A stop waits so long for programs that are just being started.
@@ -42,8 +46,8 @@ pub enum StartError {
 }
 
 /// Starts a runner without monitors. It calls `report` from its own thread for every [`Event`];
-/// `report` must be quick, for probes wait meanwhile. At most 1024 probes run at a time, fewer if
-/// the process may open less than 4096 descriptors.
+/// `report` must be quick, for probes wait meanwhile. At most 16384 probes run at a time, fewer if
+/// the process may open less than 65536 descriptors, and at most 64 of them on one host.
 ///
 /// # Errors
 /// When the operating system has no thread or descriptor for it.
@@ -57,7 +61,7 @@ pub fn spawn(report: impl Fn(Event) + Send + 'static) -> Result<Handle, StartErr
         context: Context::new(),
         wake: Notify::new(),
         inner: Mutex::new(Inner {
-            supervisor: Supervisor::new(seed(), max_in_flight()),
+            supervisor: Supervisor::new(seed(), limits(), Instant::now()),
             stopping: false,
         }),
     });
@@ -90,6 +94,11 @@ impl Handle {
     /// The status of every monitor, now.
     pub fn snapshot(&self) -> Vec<MonitorStatus> {
         self.shared.lock().supervisor.statuses(Instant::now())
+    }
+
+    /// How the monitors as a whole get on, now.
+    pub fn statistics(&self) -> Statistics {
+        self.shared.lock().supervisor.statistics(Instant::now())
     }
 
     /// Ends all probes, kills their programs and waits for the thread. Must not be called from
@@ -133,13 +142,18 @@ impl Shared {
 
 async fn work(shared: Arc<Shared>, report: impl Fn(Event)) {
     let mut probes = Probes::default();
+    let mut finished = Vec::new();
     loop {
         let (outputs, timeout) = {
             let mut inner = shared.lock();
             if inner.stopping {
                 return;
             }
-            inner.supervisor.handle_timeout(Instant::now());
+            let now = Instant::now();
+            for (id, outcome) in finished.drain(..) {
+                inner.supervisor.handle(Input::Finished { id, outcome }, now);
+            }
+            inner.supervisor.handle_timeout(now);
             let outputs: Vec<_> = std::iter::from_fn(|| inner.supervisor.poll_output()).collect();
             (outputs, inner.supervisor.poll_timeout())
         };
@@ -152,15 +166,13 @@ async fn work(shared: Arc<Shared>, report: impl Fn(Event)) {
                 Output::Report(event) => report(event),
             }
         }
-        let finished = tokio::select! {
-            () = shared.wake.notified() => None,
-            () = sleep_until(timeout) => None,
-            finished = probes.next() => finished,
-        };
-        if let Some((id, outcome)) = finished {
-            let input = Input::Finished { id, outcome };
-            shared.lock().supervisor.handle(input, Instant::now());
+        tokio::select! {
+            () = shared.wake.notified() => {}
+            () = sleep_until(timeout) => {}
+            one = probes.next() => finished.extend(one),
         }
+        // Those that have ended meanwhile are judged together.
+        finished.extend(std::iter::from_fn(|| probes.try_next()).flatten());
     }
 }
 
@@ -196,12 +208,27 @@ impl Probes {
     /// The next result. Waits for ever while no probe runs. Safe to drop and call again.
     async fn next(&mut self) -> Option<(MonitorId, Outcome)> {
         match self.tasks.join_next().await {
-            Some(Ok((id, outcome))) => {
+            Some(joined) => self.ended(joined),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The next result, if there is one already; `None` inside is no news.
+    fn try_next(&mut self) -> Option<Option<(MonitorId, Outcome)>> {
+        let joined = self.tasks.try_join_next()?;
+        Some(self.ended(joined))
+    }
+
+    fn ended(
+        &mut self,
+        joined: Result<(MonitorId, Outcome), JoinError>,
+    ) -> Option<(MonitorId, Outcome)> {
+        match joined {
+            Ok((id, outcome)) => {
                 self.running.remove(&id);
                 Some((id, outcome))
             }
-            Some(Err(error)) => self.ended_without_result(&error),
-            None => std::future::pending().await,
+            Err(error) => self.ended_without_result(&error),
         }
     }
 
@@ -221,9 +248,10 @@ fn seed() -> u64 {
 }
 
 /// Probes take at most half of the descriptors that this process may open: of 1024, the usual
-/// soft limit, there is room for 256 probes; `LimitNOFILE=4096` gives room for all.
-fn max_in_flight() -> usize {
+/// soft limit, there is room for 256 probes; `LimitNOFILE=65536` gives room for all.
+fn limits() -> Limits {
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
     let probes = descriptors / 2 / DESCRIPTORS_PER_PROBE;
-    usize::try_from(probes).unwrap_or(MAX_IN_FLIGHT).clamp(1, MAX_IN_FLIGHT)
+    let total = usize::try_from(probes).unwrap_or(MAX_RUNNING).clamp(1, MAX_RUNNING);
+    Limits { total, per_host: MAX_RUNNING_PER_HOST }
 }

@@ -10,13 +10,15 @@
 //! (give or take the jitter) after that one's start, or at once if that moment has passed. Which of
 //! its intervals that is depends on the verdict, see [`Timing`](crate::spec::Timing).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::judge::{Judge, Start, State, Totals};
-use crate::outcome::{Outcome, ProbeResult};
+use crate::lateness::{Lateness, Meter};
+use crate::outcome::{Cause, Failure, Outcome, ProbeResult};
 use crate::random::{SplitMix64, place};
+use crate::schedule::{Limits, Schedule, Ticket};
 use crate::spec::Monitor;
 
 /// The first runs of monitors that are set together are spread over this time, or over the
@@ -126,12 +128,28 @@ pub struct MonitorStatus {
     pub next_run: Option<Instant>,
 }
 
+/// How the monitors as a whole get on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// How many there are.
+    pub monitors: usize,
+    /// How many probes run.
+    pub running: usize,
+    /// How many are due and wait: too many run, or too many on their host.
+    pub waiting: usize,
+    /// How late probes started.
+    pub lateness: Lateness,
+}
+
 #[derive(Debug)]
 struct Entry {
     monitor: Arc<Monitor>,
     judge: Judge,
-    /// `None` while a probe runs.
-    due: Option<Instant>,
+    /// When its next run is due, or when the one that runs was.
+    due: Instant,
+    running: bool,
+    /// Whether the last run had no answer: it held its place until the timeout.
+    silent: bool,
     /// The interval over which its runs are spread already.
     rhythm: Duration,
 }
@@ -141,27 +159,25 @@ struct Entry {
 pub struct Supervisor {
     entries: BTreeMap<MonitorId, Entry>,
     ids: BTreeMap<Arc<Monitor>, MonitorId>,
-    due: BTreeSet<(Instant, MonitorId)>,
+    schedule: Schedule<MonitorId>,
+    lateness: Meter,
     outputs: VecDeque<Output>,
-    in_flight: usize,
-    max_in_flight: usize,
     last_id: u64,
     seed: u64,
     random: SplitMix64,
 }
 
 impl Supervisor {
-    /// A supervisor without monitors. At most `max_in_flight` probes (at least 1) run at a time;
-    /// those that have been due for longest go first. Two directors with different seeds do not
-    /// probe a server at the same moments.
-    pub fn new(seed: u64, max_in_flight: usize) -> Self {
+    /// A supervisor without monitors. Of the probes that `limits` lets run, those that have been due
+    /// for longest go first. Two directors with different seeds do not probe a server at the same
+    /// moments.
+    pub fn new(seed: u64, limits: Limits, now: Instant) -> Self {
         Self {
             entries: BTreeMap::new(),
             ids: BTreeMap::new(),
-            due: BTreeSet::new(),
+            schedule: Schedule::new(limits),
+            lateness: Meter::new(now),
             outputs: VecDeque::new(),
-            in_flight: 0,
-            max_in_flight: max_in_flight.max(1),
             last_id: 0,
             seed,
             random: SplitMix64::new(seed),
@@ -178,15 +194,9 @@ impl Supervisor {
 
     /// Starts what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while self.in_flight < self.max_in_flight {
-            let Some(&(at, id)) = self.due.first() else { return };
-            if at > now {
-                return;
-            }
-            self.due.pop_first();
+        while let Some(id) = self.schedule.start(now) {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
-            entry.due = None;
-            self.in_flight += 1;
+            entry.running = true;
             let (monitor, state) = (Arc::clone(&entry.monitor), entry.judge.state());
             self.outputs.push_back(Output::StartProbe { id, monitor, state });
         }
@@ -195,10 +205,7 @@ impl Supervisor {
     /// When [`Self::handle_timeout`] has something to do, perhaps in the past. `None`: not before
     /// the next input.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.in_flight >= self.max_in_flight {
-            return None;
-        }
-        self.due.first().map(|&(at, _)| at)
+        self.schedule.poll_timeout()
     }
 
     /// The next thing to do.
@@ -210,6 +217,16 @@ impl Supervisor {
     pub fn statuses(&self, now: Instant) -> Vec<MonitorStatus> {
         let entries = self.ids.values().filter_map(|id| self.entries.get(id));
         entries.map(|entry| entry.status(now)).collect()
+    }
+
+    /// How the monitors as a whole get on at `now`.
+    pub fn statistics(&mut self, now: Instant) -> Statistics {
+        Statistics {
+            monitors: self.entries.len(),
+            running: self.schedule.running(),
+            waiting: self.schedule.waiting(now),
+            lateness: self.lateness.summary(now),
+        }
     }
 
     fn set(&mut self, wanted: Vec<(Monitor, Start)>, now: Instant) {
@@ -235,43 +252,50 @@ impl Supervisor {
         let timing = &monitor.check.timing;
         let judge = Judge::new(monitor.check.kind.name(), timing, start, now);
         let rhythm = timing.interval.min(FIRST_RUNS);
-        let at = now + place(self.seed, &monitor, rhythm);
+        let due = now + place(self.seed, &monitor, rhythm);
         let monitor = Arc::new(monitor);
-        self.due.insert((at, id));
-        let entry = Entry { monitor: Arc::clone(&monitor), judge, due: Some(at), rhythm };
+        let entry = Entry {
+            monitor: Arc::clone(&monitor),
+            judge,
+            due,
+            running: false,
+            silent: false,
+            rhythm,
+        };
+        self.schedule.add(id, entry.ticket(), due);
         self.entries.insert(id, entry);
         (monitor, id)
     }
 
     fn end(&mut self, id: MonitorId) {
         let Some(entry) = self.entries.remove(&id) else { return };
-        match entry.due {
-            Some(at) => {
-                self.due.remove(&(at, id));
-            }
-            None => {
-                self.in_flight -= 1;
-                self.outputs.push_back(Output::CancelProbe { id });
-            }
+        if entry.running {
+            self.schedule.ended(entry.ticket());
+            self.outputs.push_back(Output::CancelProbe { id });
+        } else {
+            self.schedule.remove(id, entry.ticket(), entry.due);
         }
     }
 
     fn finished(&mut self, id: MonitorId, outcome: Outcome, now: Instant) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        if entry.due.is_some() {
+        if !entry.running {
             return; // Reported twice: the first report has counted.
         }
-        self.in_flight -= 1;
+        self.schedule.ended(entry.ticket());
+        self.lateness.record(outcome.started.saturating_duration_since(entry.due), now);
 
         let monitor = Arc::clone(&entry.monitor);
         if let ProbeResult::Local(text) = &outcome.result
-            && entry.judge.last().is_none_or(|last| last.result != outcome.result)
+            && entry.judge.last() != Some(&outcome.result)
         {
             let (monitor, text) = (Arc::clone(&monitor), text.clone());
             self.outputs.push_back(Output::Report(Event::LocalTrouble { monitor, at: now, text }));
         }
         let started = outcome.started;
-        if let Some(change) = entry.judge.record(outcome.clone(), now) {
+        entry.silent =
+            matches!(outcome.result, ProbeResult::Failed(Failure { cause: Cause::TimedOut, .. }));
+        if let Some(change) = entry.judge.record(&outcome, now) {
             self.outputs.push_back(Output::Report(Event::Transition(Transition {
                 monitor,
                 from: change.from,
@@ -282,13 +306,21 @@ impl Supervisor {
             })));
         }
 
-        let at = (started + entry.pause(now, self.seed, &mut self.random)).max(now);
-        entry.due = Some(at);
-        self.due.insert((at, id));
+        entry.due = (started + entry.pause(now, self.seed, &mut self.random)).max(now);
+        entry.running = false;
+        self.schedule.add(id, entry.ticket(), entry.due);
     }
 }
 
 impl Entry {
+    /// Programs count for the server that they ask about.
+    fn ticket(&self) -> Ticket {
+        let Monitor { target, check } = &*self.monitor;
+        let connect = check.kind.connect();
+        let asked = connect.map_or(*target, |connect| connect.destination(*target));
+        Ticket { host: asked.ip(), silent: self.silent }
+    }
+
     /// From the start of the run that has just ended to that of the next.
     ///
     /// First runs are close together, and so are those of a fast interval. When a longer interval
@@ -324,8 +356,8 @@ impl Entry {
             passes: judge.passes(),
             failures: judge.failures(),
             totals: judge.totals(),
-            history: judge.history().cloned().collect(),
-            next_run: self.due,
+            history: judge.history().collect(),
+            next_run: (!self.running).then_some(self.due),
         }
     }
 }

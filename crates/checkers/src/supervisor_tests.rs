@@ -32,7 +32,7 @@ impl World {
     fn new(max_in_flight: usize) -> Self {
         let t0 = Instant::now();
         Self {
-            supervisor: Supervisor::new(7, max_in_flight),
+            supervisor: Supervisor::new(7, Limits { total: max_in_flight, per_host: 100_000 }, t0),
             t0,
             now: t0,
             running: BTreeMap::new(),
@@ -340,7 +340,9 @@ fn no_more_probes_than_allowed_run_at_a_time_and_the_longest_due_goes_first() {
     let monitors = (0..10).map(|number| (monitor(number, timing()), Start::Unknown));
     world.set(monitors.collect());
     world.now += 2 * SECOND;
-    let order: Vec<MonitorId> = world.supervisor.due.iter().map(|&(_, id)| id).collect();
+    let entries = &world.supervisor.entries;
+    let mut order: Vec<MonitorId> = entries.keys().copied().collect();
+    order.sort_by_key(|id| entries[id].due);
     let mut started: Vec<MonitorId> = Vec::new();
     while started.len() < 10 {
         world.step(10 * SECOND);

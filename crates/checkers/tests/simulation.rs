@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use checkers::supervisor::{Input, MonitorId, Output, Supervisor};
 use checkers::{
-    Advice, Cause, Check, Damping, Event, Failure, Kind, Monitor, Outcome, ProbeResult, Start,
-    State, TcpCheck, Timing,
+    Advice, Cause, Check, Damping, Event, Failure, Kind, Limits, Monitor, Outcome, ProbeResult,
+    Start, State, TcpCheck, Timing,
 };
 
 const STEPS: usize = 1000;
@@ -115,6 +115,12 @@ impl Shadow {
             || row(timing.fall, false)
     }
 
+    /// Whether the last run timed out.
+    fn is_silent(&self) -> bool {
+        let last = self.results.last().map(|(_, result)| result);
+        matches!(last, Some(ProbeResult::Failed(failure)) if failure.cause == Cause::TimedOut)
+    }
+
     /// The verdict by reading back over all results, and until when it is held.
     fn verdict(&self, timing: &Timing) -> (State, Option<Instant>) {
         let real = self.real();
@@ -179,12 +185,14 @@ struct Running {
     monitor: Monitor,
     started: Instant,
     ends: Instant,
+    /// Whether the run before it timed out.
+    silent: bool,
 }
 
 struct World {
     dice: Dice,
     supervisor: Supervisor,
-    limit: usize,
+    limits: Limits,
     now: Instant,
     /// Up to here the clock was moved without a look at the supervisor.
     late_until: Instant,
@@ -200,12 +208,16 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let limit = if dice.below(3) == 0 { 3 } else { 1000 };
+        let limits = match dice.below(4) {
+            0 => Limits { total: 3, per_host: 1000 },
+            1 => Limits { total: 1000, per_host: 2 },
+            _ => Limits { total: 1000, per_host: 1000 },
+        };
         let now = Instant::now();
         let mut world = Self {
-            supervisor: Supervisor::new(dice.below(u64::MAX), limit),
+            supervisor: Supervisor::new(dice.below(u64::MAX), limits, now),
             dice,
-            limit,
+            limits,
             now,
             late_until: now,
             shadows: BTreeMap::new(),
@@ -303,7 +315,8 @@ impl World {
     fn outcome(&mut self, started: Instant) -> Outcome {
         let result = match self.dice.below(10) {
             0..5 => ProbeResult::Passed,
-            5..9 => ProbeResult::Failed(Failure::new(Cause::Refused, "connection refused")),
+            5..8 => ProbeResult::Failed(Failure::new(Cause::Refused, "connection refused")),
+            8 => ProbeResult::Failed(Failure::new(Cause::TimedOut, "timed out")),
             _ => ProbeResult::Local(format!("trouble {}", self.dice.below(2))),
         };
         let advice = match self.dice.below(4) {
@@ -364,16 +377,21 @@ impl World {
                 monitor: (*monitor).clone(),
                 started: self.now,
                 ends: self.now + latency,
+                silent: shadow.is_silent(),
             };
             self.running.insert(id, run);
         }
     }
 
     fn compare(&self) {
-        assert!(self.running.len() <= self.limit);
+        let Limits { total, per_host } = self.limits;
+        // All monitors are of one host.
+        assert!(self.running.len() <= total.min(per_host));
+        let silent = self.running.values().filter(|run| run.silent).count();
+        assert!(silent <= total * 3 / 4);
         let statuses = self.supervisor.statuses(self.now);
         assert!(statuses.iter().map(|status| &*status.monitor).eq(self.shadows.keys()));
-        let full = self.running.len() == self.limit;
+        let full = self.running.len() == total;
         assert!(!full || self.supervisor.poll_timeout().is_none());
         for (status, (monitor, shadow)) in statuses.iter().zip(&self.shadows) {
             assert_eq!((status.state, status.since), (shadow.state, shadow.since));
@@ -385,7 +403,9 @@ impl World {
             assert_eq!(status.next_run.is_none(), runs);
             let (_, latest) = shadow.window;
             assert!(
-                runs || full || latest.max(self.late_until) >= self.now,
+                runs || self.running.len() == total.min(per_host)
+                    || (shadow.is_silent() && silent == total * 3 / 4)
+                    || latest.max(self.late_until) >= self.now,
                 "{monitor:?} was not started in time"
             );
         }

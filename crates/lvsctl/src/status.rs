@@ -59,6 +59,17 @@ fn text(status: &Status) -> String {
             text.push_str(&format!("  {}\n", failing.error));
         }
     }
+    let checks = &status.checks;
+    if checks.waiting > 0 {
+        text.push_str(&format!(
+            "{} of {} checks are due and wait for others to end; {} run, and 1 of 100 started more \
+             than {} ms late\n",
+            checks.waiting,
+            checks.count,
+            checks.running,
+            checks.late_p99_microseconds / 1000
+        ));
+    }
     if !status.vrrp_instances.is_empty() {
         text.push_str("\nVRRP\n");
         text.push_str(&vrrp::text(&status.vrrp_instances, &status.vrrp_groups));

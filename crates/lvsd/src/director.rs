@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use checkers::probe::{Program, run_program};
-use checkers::{Monitor, MonitorStatus, ProbeResult};
+use checkers::{Monitor, MonitorStatus, ProbeResult, Statistics};
 use config::{Script, VirtualServer};
 use engine::{
     Engine, Event, Health, Input, Output, Override, Preview, ServerName, Settings, Snapshot, Step,
@@ -60,6 +60,7 @@ pub(crate) type Answer = oneshot::Sender<Result<Vec<String>, String>>;
 pub(crate) struct Sight {
     pub(crate) view: View,
     pub(crate) ipvs_error: Option<String>,
+    pub(crate) statistics: Statistics,
 }
 
 /// The director's channel.
@@ -260,7 +261,8 @@ impl Parts {
             Ok(table) => (table, None),
             Err(error) => (Table::default(), Some(error.to_string())),
         };
-        Sight { view: self.engine.view(&table, Instant::now()), ipvs_error }
+        let view = self.engine.view(&table, Instant::now());
+        Sight { view, ipvs_error, statistics: self.checkers.statistics() }
     }
 }
 

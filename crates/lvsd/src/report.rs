@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use api::{
-    DaemonStatus, DefinitionsStatus, Explanation, FailingOperation, GuardStatus, OverrideAction,
-    OverrideAnswer, OverrideRequest, RealServerStatus, ReloadStatus, RollbackStatus, Status,
-    UnmanagedDestination, UnmanagedService, UpgradeAnswer, VirtualServerStatus,
+    ChecksStatus, DaemonStatus, DefinitionsStatus, Explanation, FailingOperation, GuardStatus,
+    OverrideAction, OverrideAnswer, OverrideRequest, RealServerStatus, ReloadStatus,
+    RollbackStatus, Status, UnmanagedDestination, UnmanagedService, UpgradeAnswer,
+    VirtualServerStatus,
 };
+use checkers::Statistics;
 use engine::{Action, Override, Placement, ServerName, ServerView, ServiceView};
 use ipvs::{TableService, Weight};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -51,7 +53,7 @@ impl Reporter {
 
     /// `GET /v1/status`.
     pub(crate) async fn status(&self) -> anyhow::Result<Status> {
-        let Sight { view, ipvs_error } = self.ask(Message::View).await?;
+        let Sight { view, ipvs_error, statistics } = self.ask(Message::View).await?;
         let Shown { origin, until: trial, rollback, own_file, last_reload } =
             self.shown.borrow().clone();
         let vrrp = self.vrrp.read().await;
@@ -92,6 +94,7 @@ impl Reporter {
                 .collect(),
             vrrp_groups: vrrp.groups.iter().map(|group| instances::group(group, &vrrp)).collect(),
             vrrp_instances: vrrp.instances.iter().map(instances::instance).collect(),
+            checks: checks(statistics),
         })
     }
 
@@ -143,6 +146,20 @@ impl Reporter {
         let wish = Override { server, action, by, reason: request.reason, since, until };
         let servers = self.ask(|answer| Message::Override(wish, answer)).await?;
         Ok(OverrideAnswer { servers: servers.map_err(anyhow::Error::msg)? })
+    }
+}
+
+fn checks(statistics: Statistics) -> ChecksStatus {
+    let Statistics { monitors, running, waiting, lateness } = statistics;
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    ChecksStatus {
+        count: monitors as u64,
+        running: running as u64,
+        waiting: waiting as u64,
+        starts: lateness.starts,
+        late_median_microseconds: micros(lateness.median),
+        late_p99_microseconds: micros(lateness.p99),
+        late_longest_microseconds: micros(lateness.longest),
     }
 }
 

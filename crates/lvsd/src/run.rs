@@ -26,6 +26,7 @@ use crate::{maintenance, server, worker};
 /// Runs until SIGTERM or SIGINT, or until the guard wants another worker to go on.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     worker::begin()?;
+    worker::raise_descriptors();
     let mut link = Link::of_worker().context("`lvsd worker` is what `lvsd run` starts")?;
     let (begin, standings) = worker::standings(&mut link)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixDatagram as StdSocket;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use tokio::net::UnixDatagram;
 use vrrp::shell::{Heard, News, Watch};
@@ -23,6 +24,18 @@ pub(crate) fn begin() -> anyhow::Result<()> {
         std::process::abort();
     }));
     Ok(())
+}
+
+/// Lets this process open as many descriptors as the checks of a large table take, if it may. The
+/// usual soft limit of 1024 is for programs that use select(2).
+pub(crate) fn raise_descriptors() {
+    const WANTED: u64 = 65_536;
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        setrlimit(Resource::RLIMIT_NOFILE, WANTED.min(hard).max(soft), hard)
+    });
+    if let Err(errno) = raised {
+        tracing::warn!("raise the limit of open descriptors: {}", errno.desc());
+    }
 }
 
 /// Lets the signals come that the guard had blocked; what runs from here on inherits that.
