@@ -18,7 +18,8 @@ use ipvs::{
     Tunnel, TunnelChecksum, TunnelKind, Weight,
 };
 use vrrp::{
-    Announce, Authentication, Centiseconds, InstanceSpec, Priority, Version, VirtualAddress, Vrid,
+    Announce, Authentication, Centiseconds, Checksum, InstanceSpec, Priority, Version,
+    VirtualAddress, Vrid,
 };
 
 fn load(path: impl AsRef<Path>) -> Config {
@@ -414,13 +415,19 @@ fn vrrp_instances_with_every_key_and_with_few() {
         advert_interval: Centiseconds::new(300),
         preempt: true,
         preempt_delay: Duration::from_secs(300),
+        start_delay: Duration::from_secs(10),
         source: Some("10.0.0.1".parse().unwrap()),
         unicast_peers: vec!["10.0.0.2".parse().unwrap(), "10.0.0.3".parse().unwrap()],
+        min_ttl: 254,
+        checksum: Checksum::PseudoHeader,
         authentication: Some(Authentication::Pass(*b"1111\0\0\0\0")),
         addresses: vec![
             address("192.0.2.10", 24, "eth0", None),
             address("192.0.2.11", 32, "eth1", Some("eth1:1")),
+        ],
+        excluded_addresses: vec![
             address("2001:db8::10", 64, "eth0", None),
+            address("192.0.2.13", 24, "eth0", None),
         ],
         announce: Announce { repeat: 3, delay: Duration::ZERO, refresh: Duration::from_secs(3600) },
         track: Vec::new(),
@@ -435,15 +442,32 @@ fn vrrp_instances_with_every_key_and_with_few() {
         advert_interval: Centiseconds::new(25),
         preempt: false,
         preempt_delay: Duration::ZERO,
+        start_delay: Duration::ZERO,
         source: None,
         unicast_peers: Vec::new(),
+        min_ttl: 255,
+        checksum: Checksum::Plain,
         authentication: None,
         addresses: vec![address("192.0.2.12", 24, "eth0", None)],
+        excluded_addresses: Vec::new(),
         announce: Announce { repeat: 5, delay: Duration::from_secs(5), refresh: Duration::ZERO },
         track: Vec::new(),
         group: None,
     };
     assert_eq!(config.vrrp_instances, [all, few]);
+}
+
+/// The family of the adverts is that of the addresses; a keepalived peer's hop limit suits.
+#[test]
+fn an_instance_over_ipv6() {
+    let text = "[vrrp_instance.VI_6]\ninterface = \"eth0\"\nvirtual_router_id = 51\n\
+                source_address = \"2001:db8::1\"\nunicast_peers = [\"2001:db8::2\"]\n\
+                virtual_addresses = [\"fe80::10/64\", \"2001:db8::10/64\"]\n";
+    let config = config::parse(Path::new("lvsd.toml"), text).unwrap();
+    let instance = &config.vrrp_instances[0];
+    assert_eq!(instance.family(), vrrp::Family::Ipv6);
+    assert_eq!(instance.addresses.len(), 2);
+    assert_eq!((instance.source, instance.min_ttl), (Some(ip("2001:db8::1")), 1));
 }
 
 /// Not that of the alphabet, in which `toml` has its tables.

@@ -56,7 +56,7 @@ const HEADINGS: [(&str, &str); 22] = [
     ("`tls`", "`tls`"),
     ("`misc_check`", "`misc_check`"),
     ("a VRRP instance", "`[vrrp_instance.NAME]`"),
-    ("a virtual address", "`virtual_addresses`"),
+    ("a virtual address", "`virtual_addresses` and `excluded_addresses`"),
     ("`authentication`", "`authentication`"),
     ("`announce`", "`announce`"),
 ];

@@ -350,7 +350,9 @@ const WRONG: &[Wrong] = &[
             (10, 44, "a label for 2001:db8::10"),
             (11, 7, "unknown key `adress`"),
             (12, 5, "`virtual_addresses` is an integer"),
-            (18, 21, "no IPv4 address in the instance"),
+            (18, 11, "version 2 over IPv6"),
+            (19, 22, "the virtual address 2001:db8::10 is there twice"),
+            (20, 40, "the virtual address 2001:db8::10 is there twice"),
         ],
     ),
     (
@@ -394,6 +396,19 @@ const WRONG: &[Wrong] = &[
             (13, 19, "version 3 cannot have this `advert_interval`"),
             (20, 19, "version 2 cannot have this `advert_interval`"),
             (26, 19, "version 3 cannot have this `advert_interval`"),
+        ],
+    ),
+    (
+        "vrrp_transport",
+        &[
+            (4, 19, "`unicast_min_ttl` without `unicast_peers`"),
+            (5, 12, "`checksum` cannot be `none`"),
+            (13, 19, "`unicast_min_ttl` is out of range"),
+            (14, 12, "`checksum` with version 2"),
+            (15, 15, "`start_delay` is out of range"),
+            (22, 18, "192.0.2.1 is no IPv6 address"),
+            (23, 18, "192.0.2.2 is no IPv6 address"),
+            (24, 12, "`checksum` with IPv6"),
         ],
     ),
     (

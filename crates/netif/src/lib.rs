@@ -43,6 +43,9 @@ pub struct Address {
     pub prefix: u8,
     /// The label; IPv4 addresses have one, by default the interface's name.
     pub label: Option<String>,
+    /// An IPv6 address that cannot be used yet, or never will be: duplicate address detection
+    /// runs, or has found another host (`IFA_F_TENTATIVE` without `IFA_F_OPTIMISTIC`).
+    pub tentative: bool,
 }
 
 /// An address to add or to delete.

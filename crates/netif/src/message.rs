@@ -20,6 +20,10 @@ const HEADER: usize = 16;
 /// `NLMSGERR_ATTR_MSG` (linux/netlink.h).
 const ATTRIBUTE_TEXT: u16 = 1;
 
+/// `IFA_F_TENTATIVE` and `IFA_F_OPTIMISTIC` (linux/if_addr.h).
+const TENTATIVE: u32 = 0x40;
+const OPTIMISTIC: u32 = 0x04;
+
 /// One message in a datagram of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
@@ -244,11 +248,14 @@ pub(crate) fn read_address(payload: &[u8]) -> Result<Option<Address>, String> {
         RtAddrFamily::Inet6 => octets.try_into().ok().map(|o: [u8; 16]| Ipv6Addr::from(o).into()),
         _ => return Ok(None),
     };
+    // The header has room for the lowest eight only.
+    let flags = find(Ifa::Flags).and_then(|flags| u32_at(flags, 0)).unwrap_or_default();
     Ok(Some(Address {
         index: *message.ifa_index(),
         address: address.ok_or("an address of the wrong length")?,
         prefix: *message.ifa_prefixlen(),
         label: find(Ifa::Label).map(string),
+        tentative: flags & (TENTATIVE | OPTIMISTIC) == TENTATIVE,
     }))
 }
 

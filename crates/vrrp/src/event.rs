@@ -1,9 +1,10 @@
 //! What an instance has to say.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use crate::packet::DropCause;
+use crate::packet::{DropCause, Refusal};
+use crate::spec::Centiseconds;
 
 /// State of an instance (RFC 9568 §6.3, with Fault for an interface that cannot carry adverts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,21 +72,31 @@ pub enum EventKind {
     /// Another director claims to be master too.
     Rival {
         /// Its address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Its priority.
         priority: u8,
     },
     /// The other master is silent again; the addresses were announced again.
     RivalGone {
         /// Its address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
-    /// The first packet since the last transition that was dropped for this cause.
+    /// The first packet from this source, since the last transition or its last good advert, that
+    /// was dropped for this cause.
     Dropped {
         /// Why.
-        cause: DropCause,
+        refusal: Refusal,
         /// Its source.
-        source: Ipv4Addr,
+        source: IpAddr,
+    },
+    /// The master's advert interval is another than the configured one; the master's counts.
+    IntervalLearnt {
+        /// The master.
+        address: IpAddr,
+        /// Its interval.
+        theirs: Centiseconds,
+        /// The configured one.
+        own: Centiseconds,
     },
     /// Something on this machine did not work, in words.
     Trouble(String),
@@ -98,7 +109,11 @@ impl Event {
             EventKind::Transition { to, .. } | EventKind::GroupTransition { to, .. } => {
                 *to == State::Fault
             }
-            EventKind::Rival { .. } | EventKind::Dropped { .. } | EventKind::Trouble(_) => true,
+            // Other routers on the same link are nobody's fault.
+            EventKind::Dropped { refusal, .. } => refusal.cause() != DropCause::Vrid,
+            EventKind::Rival { .. } | EventKind::IntervalLearnt { .. } | EventKind::Trouble(_) => {
+                true
+            }
             EventKind::RivalGone { .. } | EventKind::Priority { .. } => false,
         }
     }
@@ -120,9 +135,14 @@ impl fmt::Display for Event {
             EventKind::RivalGone { address } => {
                 write!(f, "{address} no longer claims to be master; addresses announced again")
             }
-            EventKind::Dropped { cause, source } => {
-                write!(f, "packet from {source} dropped: {cause}; more of these are only counted")
+            EventKind::Dropped { refusal, source } => {
+                write!(f, "packet from {source} dropped: {refusal}; more of these are only counted")
             }
+            EventKind::IntervalLearnt { address, theirs, own } => write!(
+                f,
+                "{address} sends its adverts every {theirs}, advert_interval here is {own}: its own \
+                 counts; make them equal"
+            ),
             EventKind::Trouble(text) => f.write_str(text),
         }
     }

@@ -2,40 +2,28 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test chooses its first moment")]
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::*;
 use crate::instance::Output;
 use crate::packet::{Advert, GROUP, IpHeader};
-use crate::spec::{Announce, Centiseconds, InstanceSpec, Priority, Version, VirtualAddress, Vrid};
+use crate::spec::{Checksum, InstanceSpec, VirtualAddress, Vrid};
 use crate::track::{Condition, Thing, Track};
 
-const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
 
 fn spec(name: &str, vrid: u8) -> InstanceSpec {
     InstanceSpec {
-        name: name.to_owned(),
-        interface: name.to_owned(),
-        vrid: Vrid::new(vrid).unwrap(),
-        priority: Priority::DEFAULT,
-        version: Version::V3,
-        advert_interval: Centiseconds::SECOND,
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        source: None,
-        unicast_peers: Vec::new(),
-        authentication: None,
         addresses: vec![VirtualAddress {
             address: Ipv4Addr::new(10, 0, 0, 100 + vrid).into(),
             prefix: 24,
             interface: name.to_owned(),
             label: None,
         }],
-        announce: Announce::default(),
-        track: Vec::new(),
         group: Some("G".to_owned()),
+        ..InstanceSpec::new(name, name, Vrid::new(vrid).unwrap())
     }
 }
 
@@ -113,11 +101,11 @@ impl Bench {
             vrid: spec.vrid,
             priority,
             interval: spec.advert_interval,
-            addresses: vec![Ipv4Addr::new(10, 0, 0, 100)],
+            addresses: vec![Ipv4Addr::new(10, 0, 0, 100).into()],
             authentication: None,
         };
-        let header = IpHeader { source: PEER, destination: GROUP, ttl: 255 };
-        let payload = advert.encode(PEER, GROUP);
+        let header = IpHeader { source: PEER, destination: GROUP.into(), ttl: 255 };
+        let payload = advert.encode(PEER, GROUP.into(), Checksum::PseudoHeader);
         self.input(name, Input::Packet(header, payload))
     }
 

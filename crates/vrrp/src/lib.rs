@@ -20,8 +20,9 @@ mod track;
 pub use event::{Event, EventKind, State};
 pub use group::{Group, GroupStatus, Hold, Order};
 pub use instance::{Input, Instance, InstanceStatus, Master, Output};
-pub use packet::{Advert, DropCause, IpHeader};
+pub use packet::{Advert, DropCause, IpHeader, Refusal};
 pub use spec::{
-    Announce, Authentication, Centiseconds, InstanceSpec, Priority, Version, VirtualAddress, Vrid,
+    Announce, Authentication, Centiseconds, Checksum, Family, InstanceSpec, Priority, Version,
+    VirtualAddress, Vrid,
 };
 pub use track::{Condition, Thing, Track, TrackStatus};

@@ -1,9 +1,10 @@
 //! What a VRRP instance is told to do. Units are types.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::packet::{GROUP, GROUP_V6, TTL};
 use crate::track::Track;
 
 /// Virtual router identifier, 1 to 255; equal on both directors, unique on the link.
@@ -86,6 +87,76 @@ impl Centiseconds {
     }
 }
 
+/// Two digits after the point at most: `0.5 s`, `1 s`, `10.25 s`.
+impl fmt::Display for Centiseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:02}", self.0 / 100, self.0 % 100);
+        write!(f, "{} s", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// Address family of an instance's adverts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6; version 3 only.
+    Ipv6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+
+    /// Multicast group of the adverts.
+    pub fn group(self) -> IpAddr {
+        match self {
+            Self::Ipv4 => GROUP.into(),
+            Self::Ipv6 => GROUP_V6.into(),
+        }
+    }
+
+    /// The address that no host has.
+    pub(crate) fn unspecified(self) -> IpAddr {
+        match self {
+            Self::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+            Self::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+
+    /// Bytes of an address.
+    pub(crate) fn address_length(self) -> usize {
+        match self {
+            Self::Ipv4 => 4,
+            Self::Ipv6 => 16,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
+}
+
+/// How version 3 over IPv4 computes its checksum when it sends. Both are understood.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Checksum {
+    /// With the pseudo header, as RFC 9568 settled it.
+    #[default]
+    PseudoHeader,
+    /// Without, as some read RFC 5798. keepalived: `v3_checksum_as_v2`.
+    Plain,
+}
+
 /// Protocol version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
@@ -93,6 +164,16 @@ pub enum Version {
     V2,
     /// RFC 9568 (RFC 5798 before); hundredths of a second.
     V3,
+}
+
+impl Version {
+    /// The number on the wire.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::V2 => 2,
+            Self::V3 => 3,
+        }
+    }
 }
 
 /// VRRPv2's authentication type 1, a plain text password: keeps apart, does not protect.
@@ -162,19 +243,69 @@ pub struct InstanceSpec {
     pub preempt: bool,
     /// How long a better backup waits after start before it takes over from a worse master.
     pub preempt_delay: Duration,
-    /// Source of the adverts; the default is the interface's first address.
-    pub source: Option<Ipv4Addr>,
-    /// Adverts go to these; empty = multicast 224.0.0.18.
-    pub unicast_peers: Vec<Ipv4Addr>,
+    /// How long the instance waits after lvsd's start before it takes part. keepalived:
+    /// `vrrp_startup_delay`.
+    pub start_delay: Duration,
+    /// Source of the adverts; the default is the interface's first address, for IPv6 its first
+    /// link-local one.
+    pub source: Option<IpAddr>,
+    /// Adverts go to these; empty = multicast.
+    pub unicast_peers: Vec<IpAddr>,
+    /// Adverts with a smaller TTL or hop limit are dropped; 255, as the RFCs want it, takes those
+    /// from the link alone. keepalived: `min_ttl` of a unicast peer.
+    pub min_ttl: u8,
+    /// Of version 3 over IPv4.
+    pub checksum: Checksum,
     /// Version 2 only.
     pub authentication: Option<Authentication>,
-    /// The addresses that follow the master. Those of the packet are the IPv4 ones, in order.
+    /// The addresses that follow the master and are in its packets, in order; all of one family,
+    /// which is the family of the adverts.
     pub addresses: Vec<VirtualAddress>,
-    /// Gratuitous ARP.
+    /// The addresses that follow the master too, of any family, but are in no packet. keepalived:
+    /// `virtual_ipaddress_excluded`.
+    pub excluded_addresses: Vec<VirtualAddress>,
+    /// Gratuitous ARP and unsolicited neighbour advertisements.
     pub announce: Announce,
     /// What its priority depends on. Members of a group track the same things.
     pub track: Vec<Track>,
     /// Name of the sync group with which it changes its state. Members of a group have the same
     /// priority.
     pub group: Option<String>,
+}
+
+impl InstanceSpec {
+    /// A backup with the defaults and no addresses.
+    pub fn new(name: &str, interface: &str, vrid: Vrid) -> Self {
+        Self {
+            name: name.to_owned(),
+            interface: interface.to_owned(),
+            vrid,
+            priority: Priority::DEFAULT,
+            version: Version::V3,
+            advert_interval: Centiseconds::SECOND,
+            preempt: true,
+            preempt_delay: Duration::ZERO,
+            start_delay: Duration::ZERO,
+            source: None,
+            unicast_peers: Vec::new(),
+            min_ttl: TTL,
+            checksum: Checksum::default(),
+            authentication: None,
+            addresses: Vec::new(),
+            excluded_addresses: Vec::new(),
+            announce: Announce::default(),
+            track: Vec::new(),
+            group: None,
+        }
+    }
+
+    /// The family of the adverts: that of the addresses in the packets, IPv4 if there are none.
+    pub fn family(&self) -> Family {
+        self.addresses.first().map_or(Family::Ipv4, |first| Family::of(first.address))
+    }
+
+    /// Every address that follows the master: those of the packets, then the excluded ones.
+    pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
+        self.addresses.iter().chain(&self.excluded_addresses)
+    }
 }

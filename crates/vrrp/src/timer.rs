@@ -1,10 +1,12 @@
 //! The timers of an instance: plain data.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What an instance waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timer {
+    /// The instance may start.
+    Start,
     /// Master: the next advert (`Adver_Timer`).
     Advert,
     /// Backup: the master has been silent for too long (`Active_Down_Timer`).
@@ -18,8 +20,14 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 5] =
-        [Self::Advert, Self::MasterDown, Self::SecondAnnounce, Self::Refresh, Self::RivalGone];
+    const ALL: [Self; 6] = [
+        Self::Start,
+        Self::Advert,
+        Self::MasterDown,
+        Self::SecondAnnounce,
+        Self::Refresh,
+        Self::RivalGone,
+    ];
 }
 
 /// When each timer is due, if it runs.
@@ -27,6 +35,15 @@ impl Timer {
 pub(crate) struct TimerTable([Option<Instant>; Timer::ALL.len()]);
 
 impl TimerTable {
+    /// With [`Timer::Start`], if there is a delay.
+    pub(crate) fn starting_at(delay: Duration, now: Instant) -> Self {
+        let mut timers = Self::default();
+        if !delay.is_zero() {
+            timers.set(Timer::Start, now + delay);
+        }
+        timers
+    }
+
     /// Starts a timer, or moves it.
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
         self.0[timer as usize] = Some(at);
@@ -42,9 +59,11 @@ impl TimerTable {
         self.0[timer as usize] = None;
     }
 
-    /// Stops all timers.
+    /// Stops the timers of a state: all but [`Timer::Start`].
     pub(crate) fn stop_all(&mut self) {
+        let start = self.get(Timer::Start);
         *self = Self::default();
+        self.0[Timer::Start as usize] = start;
     }
 
     /// When the next timer is due.

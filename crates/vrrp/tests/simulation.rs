@@ -8,12 +8,12 @@
 #![expect(clippy::disallowed_methods, reason = "a test chooses its clock and reads its size")]
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use vrrp::{
-    Announce, Centiseconds, Input, Instance, InstanceSpec, IpHeader, Output, Priority, State,
-    Version, VirtualAddress, Vrid,
+    Centiseconds, Input, Instance, InstanceSpec, IpHeader, Output, Priority, State, Version,
+    VirtualAddress, Vrid,
 };
 
 struct Random(u64);
@@ -43,7 +43,7 @@ impl Random {
 struct Node {
     instance: Option<Instance>,
     spec: InstanceSpec,
-    address: Ipv4Addr,
+    address: IpAddr,
     /// Whether the virtual address is on its interface.
     holds: bool,
     link: bool,
@@ -71,31 +71,22 @@ impl World {
         let preempt = random.chance(70);
         let nodes: Vec<Node> = (0..count)
             .map(|number| {
-                let address = Ipv4Addr::new(10, 0, 0, u8::try_from(number + 1).unwrap());
+                let address = IpAddr::from([10, 0, 0, u8::try_from(number + 1).unwrap()]);
                 let priority = random.pick([100, 100, 150, 254]);
                 Node {
                     instance: None,
                     spec: InstanceSpec {
-                        name: format!("n{number}"),
-                        interface: "eth0".to_owned(),
-                        vrid: Vrid::new(7).unwrap(),
                         priority: Priority::new(priority).unwrap(),
                         version,
                         advert_interval: Centiseconds::new(interval),
                         preempt,
-                        preempt_delay: Duration::ZERO,
-                        source: None,
-                        unicast_peers: Vec::new(),
-                        authentication: None,
                         addresses: vec![VirtualAddress {
                             address: "10.0.0.100".parse().unwrap(),
                             prefix: 24,
                             interface: "eth0".to_owned(),
                             label: None,
                         }],
-                        announce: Announce::default(),
-                        track: Vec::new(),
-                        group: None,
+                        ..InstanceSpec::new(&format!("n{number}"), "eth0", Vrid::new(7).unwrap())
                     },
                     address,
                     holds: false,

@@ -137,7 +137,7 @@ mod tests {
 
     fn address(index: u32, address: &str, prefix: u8, label: Option<&str>) -> Address {
         let address = address.parse().unwrap();
-        Address { index, address, prefix, label: label.map(str::to_owned) }
+        Address { index, address, prefix, label: label.map(str::to_owned), tentative: false }
     }
 
     fn state(addresses: Vec<Address>) -> State {

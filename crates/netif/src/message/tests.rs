@@ -103,7 +103,8 @@ fn the_local_address_comes_before_that_of_the_peer() {
     let label = attribute_bytes(3, b"eth0:1\0");
     let read = read_address(&address_bytes(2, 32, &[peer, local, label])).unwrap().unwrap();
     let address = IpAddr::from([10, 0, 0, 1]);
-    assert_eq!(read, Address { index: 3, address, prefix: 32, label: Some("eth0:1".to_owned()) });
+    let label = Some("eth0:1".to_owned());
+    assert_eq!(read, Address { index: 3, address, prefix: 32, label, tentative: false });
 
     let only = attribute_bytes(1, &Ipv6Addr::LOCALHOST.octets());
     let read = read_address(&address_bytes(10, 128, &[only])).unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! What goes into an instance and what comes out.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::event::Event;
 use crate::group::Order;
@@ -16,12 +16,12 @@ pub enum Input {
     /// its role up.
     Resume(Box<Standing>),
     /// The interface can carry adverts, from this address: the start, and the end of a fault.
-    Up(Ipv4Addr),
+    Up(IpAddr),
     /// The interface cannot, for this reason.
     Down(String),
     /// A VRRP packet came in, with this instance's VRID or one that no instance has.
     Packet(IpHeader, Vec<u8>),
-    /// A packet came in that has not even an IPv4 header.
+    /// A packet came in that has not even a whole IP header.
     Malformed,
     /// What is known of a tracked thing now.
     Tracked(Thing, Condition),
@@ -39,9 +39,9 @@ pub enum Output {
     /// Send these bytes as VRRP packet.
     Send {
         /// Source address.
-        source: Ipv4Addr,
+        source: IpAddr,
         /// Destination address.
-        destination: Ipv4Addr,
+        destination: IpAddr,
         /// What follows the IP header.
         payload: Vec<u8>,
     },
@@ -59,7 +59,7 @@ pub enum Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Master {
     /// Source of its adverts.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Its priority.
     pub priority: u8,
 }

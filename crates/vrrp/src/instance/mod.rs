@@ -13,7 +13,7 @@ mod status;
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 pub use self::input::{Input, Master, Output};
@@ -22,7 +22,7 @@ use self::status::Counters;
 pub use self::status::InstanceStatus;
 use crate::event::{Event, EventKind, State};
 use crate::group::Hold;
-use crate::packet::{Advert, DropCause, GROUP};
+use crate::packet::{Advert, DropCause, Refusal};
 use crate::spec::{Centiseconds, InstanceSpec, Priority, Version};
 use crate::standing::Role;
 use crate::timer::{Timer, TimerTable};
@@ -36,7 +36,7 @@ pub struct Instance {
     since: Instant,
     reason: String,
     /// Source of the adverts; `None` while the interface cannot carry them.
-    source: Option<Ipv4Addr>,
+    source: Option<IpAddr>,
     /// Why it cannot, if it cannot.
     down: Option<String>,
     tracker: Tracker,
@@ -48,15 +48,17 @@ pub struct Instance {
     master_interval: Centiseconds,
     /// When a worse master was first heard, for `preempt_delay`.
     worse_master_since: Option<Instant>,
-    rival: Option<Ipv4Addr>,
+    rival: Option<IpAddr>,
     /// When a worse master was last answered.
     answered: Option<Instant>,
     /// The role of the process before this one, until the start.
     resumes: Option<Role>,
     /// How often the settings and the tracked things have changed.
     revision: u32,
-    /// Causes of drops that were reported since the last transition.
-    reported: Vec<DropCause>,
+    /// Drops that were reported, by source: each is reported once per episode.
+    reported: Vec<(IpAddr, DropCause)>,
+    /// The master's interval that was reported because it is not the configured one.
+    learnt: Option<Centiseconds>,
     timers: TimerTable,
     counters: Counters,
     outputs: VecDeque<Output>,
@@ -83,8 +85,9 @@ impl Instance {
             resumes: None,
             revision: 0,
             reported: Vec::new(),
+            learnt: None,
+            timers: TimerTable::starting_at(spec.start_delay, now),
             spec,
-            timers: TimerTable::default(),
             counters: Counters::default(),
             outputs: VecDeque::new(),
         }
@@ -107,11 +110,11 @@ impl Instance {
             Input::Up(source) => self.up(source, now),
             Input::Down(reason) => self.down(reason, now),
             Input::Packet(header, payload) => {
-                if let Err(cause) = self.packet(&header, &payload, now) {
-                    self.dropped(cause, header.source);
+                if let Err(refusal) = self.packet(&header, &payload, now) {
+                    self.dropped(refusal, header.source);
                 }
             }
-            Input::Malformed => self.dropped(DropCause::IpHeader, Ipv4Addr::UNSPECIFIED),
+            Input::Malformed => self.dropped(Refusal::IpHeader, self.spec.family().unspecified()),
             Input::Tracked(thing, condition) => self.tracked(thing, condition, now),
             Input::Group(order) => self.order(order, now),
             Input::Reconfigure(spec) => self.reconfigure(*spec, now),
@@ -123,6 +126,7 @@ impl Instance {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
+                Timer::Start => self.review(now),
                 Timer::Advert => {
                     self.send_advert(self.priority().get());
                     self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
@@ -193,7 +197,7 @@ impl Instance {
         self.master_interval.duration() * 3 + self.skew()
     }
 
-    fn up(&mut self, source: Ipv4Addr, now: Instant) {
+    fn up(&mut self, source: IpAddr, now: Instant) {
         self.down = None;
         if self.resumes.is_some() {
             self.source = Some(source);
@@ -238,7 +242,8 @@ impl Instance {
     /// At the start: a crash may have left the addresses on the interface.
     fn remove_leftovers(&mut self) {
         if self.state == State::Initialize {
-            self.outputs.push_back(Output::RemoveAddresses(self.spec.addresses.clone()));
+            self.outputs
+                .push_back(Output::RemoveAddresses(self.spec.all_addresses().cloned().collect()));
         }
     }
 
@@ -269,7 +274,8 @@ impl Instance {
         self.rival = None;
         self.wants = None;
         if self.state == State::Master {
-            self.outputs.push_back(Output::RemoveAddresses(self.spec.addresses.clone()));
+            self.outputs
+                .push_back(Output::RemoveAddresses(self.spec.all_addresses().cloned().collect()));
         }
     }
 
@@ -289,7 +295,7 @@ impl Instance {
         self.master = Some(self.myself(source));
         self.counters.became_master += 1;
         self.send_advert(self.priority().get());
-        self.outputs.push_back(Output::AddAddresses(self.spec.addresses.clone()));
+        self.outputs.push_back(Output::AddAddresses(self.spec.all_addresses().cloned().collect()));
         self.announce();
         self.transition(State::Master, reason, now);
         self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
@@ -301,7 +307,7 @@ impl Instance {
         }
     }
 
-    fn myself(&self, address: Ipv4Addr) -> Master {
+    fn myself(&self, address: IpAddr) -> Master {
         Master { address, priority: self.priority().get() }
     }
 
@@ -322,29 +328,27 @@ impl Instance {
     }
 
     /// The advert for each receiver: source, destination and payload.
-    fn adverts(&self, priority: u8) -> Vec<(Ipv4Addr, Ipv4Addr, Vec<u8>)> {
+    fn adverts(&self, priority: u8) -> Vec<(IpAddr, IpAddr, Vec<u8>)> {
         let Some(source) = self.source else { return Vec::new() };
-        let addresses = self.spec.addresses.iter().filter_map(|a| match a.address {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
-        });
         let advert = Advert {
             version: self.spec.version,
             vrid: self.spec.vrid,
             priority,
             interval: self.spec.advert_interval,
-            addresses: addresses.collect(),
+            addresses: self.spec.addresses.iter().map(|own| own.address).collect(),
             authentication: self.spec.authentication.clone(),
         };
-        let group = [GROUP];
+        let group = [self.spec.family().group()];
         let destinations =
             if self.spec.unicast_peers.is_empty() { &group[..] } else { &self.spec.unicast_peers };
-        let packet = |&destination| (source, destination, advert.encode(source, destination));
+        let packet = |&destination| {
+            (source, destination, advert.encode(source, destination, self.spec.checksum))
+        };
         destinations.iter().map(packet).collect()
     }
 
     fn announce(&mut self) {
-        self.outputs.push_back(Output::Announce(self.spec.addresses.clone()));
+        self.outputs.push_back(Output::Announce(self.spec.all_addresses().cloned().collect()));
     }
 
     fn event(&mut self, kind: EventKind) {

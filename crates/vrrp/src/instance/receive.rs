@@ -1,13 +1,16 @@
 //! Adverts that come in.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::{Instance, Master};
 use crate::event::{EventKind, State};
-use crate::packet::{Advert, DropCause, GROUP, IpHeader, TTL};
-use crate::spec::Version;
+use crate::packet::{Advert, IpHeader, Refusal, TTL};
+use crate::spec::{Authentication, Centiseconds, Version};
 use crate::timer::Timer;
+
+/// Reported drops between two transitions: invented sources must not fill memory or logs.
+const MOST_REPORTED: usize = 32;
 
 impl Instance {
     pub(super) fn packet(
@@ -15,36 +18,12 @@ impl Instance {
         header: &IpHeader,
         payload: &[u8],
         now: Instant,
-    ) -> Result<(), DropCause> {
+    ) -> Result<(), Refusal> {
         let Some(own) = self.source else { return Ok(()) };
-        if header.source == own {
-            return Err(DropCause::Own);
-        }
-        if header.ttl != TTL {
-            return Err(DropCause::Ttl);
-        }
-        let peer = if self.spec.unicast_peers.is_empty() {
-            header.destination == GROUP
-        } else {
-            self.spec.unicast_peers.contains(&header.source) && header.destination != GROUP
-        };
-        if !peer {
-            return Err(DropCause::Peer);
-        }
+        self.check_header(own, header)?;
         let advert = Advert::decode(payload, header)?;
-        if advert.version != self.spec.version {
-            return Err(DropCause::Version);
-        }
-        if advert.vrid != self.spec.vrid {
-            return Err(DropCause::Vrid);
-        }
-        if advert.authentication != self.spec.authentication {
-            return Err(DropCause::Authentication);
-        }
-        let same_interval = advert.interval == self.spec.advert_interval;
-        if advert.interval.get() == 0 || (advert.version == Version::V2 && !same_interval) {
-            return Err(DropCause::Interval);
-        }
+        self.check_advert(&advert)?;
+        self.reported.retain(|(source, _)| *source != header.source);
         self.counters.received += 1;
         match self.state {
             State::Backup => self.advert_as_backup(own, header.source, &advert, now),
@@ -54,10 +33,55 @@ impl Instance {
         Ok(())
     }
 
+    fn check_header(&self, own: IpAddr, header: &IpHeader) -> Result<(), Refusal> {
+        if header.source == own {
+            return Err(Refusal::Own);
+        }
+        let peers = &self.spec.unicast_peers;
+        let multicast = header.destination.is_multicast();
+        let expected = if multicast { TTL } else { self.spec.min_ttl };
+        if header.ttl < expected {
+            return Err(Refusal::Ttl { found: header.ttl, expected });
+        }
+        match (peers.is_empty(), multicast) {
+            (true, false) => Err(Refusal::Unicast { found: header.destination }),
+            (false, true) => Err(Refusal::Multicast),
+            (false, false) if !peers.contains(&header.source) => Err(Refusal::Peer),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_advert(&self, advert: &Advert) -> Result<(), Refusal> {
+        let spec = &self.spec;
+        if advert.version != spec.version {
+            let (found, expected) = (advert.version.number(), spec.version.number());
+            return Err(Refusal::Version { found, expected });
+        }
+        if advert.vrid != spec.vrid {
+            return Err(Refusal::Vrid { found: advert.vrid.get() });
+        }
+        if advert.authentication != spec.authentication {
+            let words = |authentication: &Option<Authentication>| match authentication {
+                Some(_) => "a password",
+                None => "no authentication",
+            };
+            let (found, expected) = match (&advert.authentication, &spec.authentication) {
+                (Some(_), Some(_)) => ("another password", "the configured one"),
+                (found, expected) => (words(found), words(expected)),
+            };
+            return Err(Refusal::Authentication { found, expected });
+        }
+        let (found, expected) = (advert.interval, spec.advert_interval);
+        if found.get() == 0 || (spec.version == Version::V2 && found != expected) {
+            return Err(Refusal::Interval { found, expected });
+        }
+        Ok(())
+    }
+
     /// RFC 9568 §6.4.2, but for equal priorities: there the RFC leaves mastership to whoever had
     /// it first, so that chance decides. Here the higher address is the better director in every
     /// state, as it is between two masters; `preempt = false` gives the RFC's behaviour.
-    fn advert_as_backup(&mut self, own: Ipv4Addr, sender: Ipv4Addr, advert: &Advert, now: Instant) {
+    fn advert_as_backup(&mut self, own: IpAddr, sender: IpAddr, advert: &Advert, now: Instant) {
         if advert.priority == 0 {
             self.master = Some(Master { address: sender, priority: 0 });
             self.timers.set(Timer::MasterDown, now + self.skew());
@@ -71,7 +95,7 @@ impl Instance {
             return;
         }
         self.wants = None;
-        self.master_interval = advert.interval;
+        self.learn_interval(sender, advert.interval);
         self.timers.set(Timer::MasterDown, now + self.master_down_interval());
     }
 
@@ -82,7 +106,7 @@ impl Instance {
     }
 
     /// RFC 9568 §6.4.3.
-    fn advert_as_master(&mut self, own: Ipv4Addr, sender: Ipv4Addr, advert: &Advert, now: Instant) {
+    fn advert_as_master(&mut self, own: IpAddr, sender: IpAddr, advert: &Advert, now: Instant) {
         let mine = self.priority().get();
         if advert.priority == 0 {
             self.send_advert(mine);
@@ -94,7 +118,7 @@ impl Instance {
                 format!("equal priority {mine}, higher address")
             };
             self.master = Some(Master { address: sender, priority: advert.priority });
-            self.master_interval = advert.interval;
+            self.learn_interval(sender, advert.interval);
             self.become_backup(format!("{sender} is master: {why}"), now);
         } else {
             // Tell the other at once, so that two masters are one again soon; but a flood of
@@ -114,11 +138,24 @@ impl Instance {
         }
     }
 
-    pub(super) fn dropped(&mut self, cause: DropCause, source: Ipv4Addr) {
+    /// `Active_Adver_Interval` is the master's (RFC 9568 §6.4.2).
+    fn learn_interval(&mut self, address: IpAddr, theirs: Centiseconds) {
+        self.master_interval = theirs;
+        let own = self.spec.advert_interval;
+        let differs = Some(theirs).filter(|&theirs| theirs != own);
+        let before = std::mem::replace(&mut self.learnt, differs);
+        if differs.is_some() && differs != before {
+            self.event(EventKind::IntervalLearnt { address, theirs, own });
+        }
+    }
+
+    pub(super) fn dropped(&mut self, refusal: Refusal, source: IpAddr) {
+        let cause = refusal.cause();
         *self.counters.dropped.entry(cause).or_default() += 1;
-        if !self.reported.contains(&cause) {
-            self.reported.push(cause);
-            self.event(EventKind::Dropped { cause, source });
+        let episode = (source, cause);
+        if !self.reported.contains(&episode) && self.reported.len() < MOST_REPORTED {
+            self.reported.push(episode);
+            self.event(EventKind::Dropped { refusal, source });
         }
     }
 }

@@ -35,11 +35,13 @@ impl Instance {
                 self.timers.set(Timer::MasterDown, at);
             }
             State::Master => {
-                let missing = |from: &[VirtualAddress], of: &[VirtualAddress]| -> Vec<_> {
-                    of.iter().filter(|address| !from.contains(address)).cloned().collect()
+                let missing = |from: &InstanceSpec, of: &InstanceSpec| -> Vec<VirtualAddress> {
+                    let has =
+                        |address: &&VirtualAddress| from.all_addresses().any(|a| a == *address);
+                    of.all_addresses().filter(|address| !has(address)).cloned().collect()
                 };
-                let gone = missing(&self.spec.addresses, &old.addresses);
-                let new = missing(&old.addresses, &self.spec.addresses);
+                let gone = missing(&self.spec, &old);
+                let new = missing(&old, &self.spec);
                 if !gone.is_empty() {
                     self.outputs.push_back(Output::RemoveAddresses(gone));
                 }

@@ -1,18 +1,19 @@
 //! From one process to the next: where the instance stands, and how it goes on there.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::{Instance, Master};
 use crate::event::State;
 use crate::spec::Centiseconds;
 use crate::standing::{HeldAddress, Holding, Packet, Role, Standing};
+use crate::timer::Timer;
 
 /// What a [`Standing`] depends on, to see cheaply whether there is a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Vitals {
     state: State,
-    source: Option<Ipv4Addr>,
+    source: Option<IpAddr>,
     master: Option<Master>,
     interval: Centiseconds,
     revision: u32,
@@ -50,13 +51,13 @@ impl Instance {
         let packets = |priority| {
             let packet = |(source, destination, payload)| Packet {
                 interface: self.spec.interface.clone(),
-                source: IpAddr::V4(source),
-                destination: IpAddr::V4(destination),
+                source,
+                destination,
                 payload,
             };
             self.adverts(priority).into_iter().map(packet).collect()
         };
-        let held = self.spec.addresses.iter().map(|address| HeldAddress {
+        let held = self.spec.all_addresses().map(|address| HeldAddress {
             address: address.address,
             prefix: address.prefix,
             interface: address.interface.clone(),
@@ -75,6 +76,7 @@ impl Instance {
                 self.tracker.set(thing, condition);
             }
             self.tracker.keep(&self.spec.track);
+            self.timers.stop(Timer::Start);
             self.resumes = Some(standing.role);
         }
     }

@@ -119,6 +119,9 @@ impl Instance {
         if self.source.is_none() {
             return Hold::Wait("not started yet".to_owned());
         }
+        if self.timers.get(Timer::Start).is_some() {
+            return Hold::Wait("its start_delay is not over".to_owned());
+        }
         match self.tracker.waits_for(&self.spec.track) {
             Some(thing) => Hold::Wait(format!("no result yet of {thing}")),
             None => Hold::Free,

@@ -25,7 +25,7 @@ impl Worker {
         self.tell_standing(at);
     }
 
-    fn send(&mut self, at: usize, destination: Ipv4Addr, payload: &[u8]) {
+    fn send(&mut self, at: usize, destination: IpAddr, payload: &[u8]) {
         let Some(sender) = &self.runners[at].sender else { return };
         let sent = sender.send(destination, payload);
         let failed_before = std::mem::replace(&mut self.runners[at].send_failed, sent.is_err());
@@ -48,7 +48,8 @@ impl Worker {
         for address in addresses {
             let wanted = |runner: &Runner| {
                 let instance = &runner.instance;
-                instance.state() == State::Master && instance.spec().addresses.contains(address)
+                instance.state() == State::Master
+                    && instance.spec().all_addresses().any(|a| a == address)
             };
             let others = self.runners.iter().enumerate().filter(|(other, _)| *other != at);
             if others.map(|(_, runner)| runner).any(wanted) {

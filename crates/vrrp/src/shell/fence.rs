@@ -1,7 +1,6 @@
 //! Ends roles, and speaks for them, in the place of a loop that cannot.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::IpAddr;
 
 use netif::{Netlink, NewAddress};
@@ -36,7 +35,7 @@ impl Fencer {
         senders.retain(|(route, _)| routes.contains(route));
         for route in routes {
             if !senders.iter().any(|(known, _)| *known == route)
-                && let Ok(sender) = open(&route)
+                && let Ok(sender) = AdvertSender::open(&route.0, route.1)
             {
                 senders.push((route, sender));
             }
@@ -89,31 +88,18 @@ impl Fencer {
         let route = route(packet);
         let mut prepared = self.senders.values().flatten();
         let prepared = prepared.find(|(known, _)| *known == route);
-        let sent = prepared.map(|(_, sender)| send(sender, packet));
+        let send = |sender: &AdvertSender| sender.send(packet.destination, &packet.payload);
+        let sent = prepared.map(|(_, sender)| send(sender));
         if matches!(sent, Some(Ok(()))) {
             return Ok(());
         }
         // The interface may have been made anew under its name.
-        open(&route).and_then(|sender| send(&sender, packet)).map_err(|error| {
+        AdvertSender::open(&route.0, route.1).and_then(|sender| send(&sender)).map_err(|error| {
             format!(
                 "sending an advert from {} to {} on {}: {error}",
                 packet.source, packet.destination, packet.interface
             )
         })
-    }
-}
-
-fn open(route: &Route) -> io::Result<AdvertSender> {
-    match route.1 {
-        IpAddr::V4(source) => AdvertSender::open(&route.0, source),
-        IpAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
-    }
-}
-
-fn send(sender: &AdvertSender, packet: &Packet) -> io::Result<()> {
-    match packet.destination {
-        IpAddr::V4(destination) => sender.send(destination, &packet.payload),
-        IpAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

@@ -91,7 +91,7 @@ impl Worker {
             });
             let failed = match same {
                 Some(runner) => {
-                    let wanted = &runner.instance.spec().addresses;
+                    let wanted = runner.instance.spec();
                     let mut left = standing.holding().cloned();
                     if let Some(left) = &mut left {
                         left.addresses.retain(|held| {
@@ -99,7 +99,7 @@ impl Worker {
                                 (address.address, address.prefix, &address.interface)
                                     == (held.address, held.prefix, &held.interface)
                             };
-                            !wanted.iter().any(is)
+                            !wanted.all_addresses().any(is)
                         });
                     }
                     runner.instance.handle(Input::Resume(Box::new(standing)), now);

@@ -1,11 +1,11 @@
 //! What the shell knows of links and addresses, and whether an instance can work on them.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use netif::{Address, Link};
 
-use crate::spec::InstanceSpec;
+use crate::spec::{Family, InstanceSpec};
 
 /// Links and addresses, kept up by the kernel's news.
 #[derive(Debug, Default)]
@@ -79,28 +79,35 @@ impl Interfaces {
         &self,
         spec: &InstanceSpec,
         is_virtual: impl Fn(IpAddr) -> bool,
-    ) -> Result<(u32, Ipv4Addr), String> {
+    ) -> Result<(u32, IpAddr), String> {
         let name = &spec.interface;
         let link = self.working(name)?;
-        let mut own =
-            self.addresses.iter().filter(|a| a.index == link.index).filter_map(|a| {
-                match a.address {
-                    IpAddr::V4(address) => Some(address),
-                    IpAddr::V6(_) => None,
-                }
-            });
-        let source = match spec.source {
-            Some(source) => own
+        let family = spec.family();
+        let usable = |a: &&Address| a.index == link.index && !a.tentative;
+        let mut own = self.addresses.iter().filter(usable).map(|a| a.address);
+        let source = match (spec.source, family) {
+            (Some(source), _) => own
                 .any(|address| address == source)
                 .then_some(source)
                 .ok_or_else(|| format!("{name} has no address {source}, the source_address")),
             // A virtual address would change sides in the middle of a conversation.
-            None => own
-                .find(|own| !is_virtual(IpAddr::V4(*own)))
+            (None, Family::Ipv4) => own
+                .find(|&own| own.is_ipv4() && !is_virtual(own))
                 .ok_or_else(|| format!("{name} has no IPv4 address of its own")),
+            // RFC 9568 §5.1.2.1: multicast comes from a link-local address.
+            (None, Family::Ipv6) => {
+                let local = spec.unicast_peers.first().is_none_or(|&peer| is_link_local(peer));
+                let scope = if local { "link-local" } else { "global" };
+                own.find(|&own| own.is_ipv6() && is_link_local(own) == local && !is_virtual(own))
+                    .ok_or_else(|| format!("{name} has no {scope} IPv6 address of its own"))
+            }
         };
         Ok((link.index, source?))
     }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn is_same(a: &Address, b: &Address) -> bool {
@@ -110,35 +117,30 @@ fn is_same(a: &Address, b: &Address) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Announce, Centiseconds, Priority, Version, VirtualAddress, Vrid};
+    use std::net::Ipv4Addr;
 
-    fn spec(source: Option<Ipv4Addr>) -> InstanceSpec {
+    use crate::spec::{VirtualAddress, Vrid};
+
+    const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
+
+    fn spec(source: Option<IpAddr>) -> InstanceSpec {
+        InstanceSpec { source, ..speaking(VIP) }
+    }
+
+    fn speaking(address: IpAddr) -> InstanceSpec {
         InstanceSpec {
-            name: "VI_1".to_owned(),
-            interface: "eth0".to_owned(),
-            vrid: Vrid::new(51).unwrap(),
-            priority: Priority::DEFAULT,
-            version: Version::V3,
-            advert_interval: Centiseconds::SECOND,
-            preempt: true,
-            preempt_delay: std::time::Duration::ZERO,
-            source,
-            unicast_peers: Vec::new(),
-            authentication: None,
             addresses: vec![VirtualAddress {
-                address: "10.0.0.100".parse().unwrap(),
+                address,
                 prefix: 24,
                 interface: "eth0".to_owned(),
                 label: None,
             }],
-            announce: Announce::default(),
-            track: Vec::new(),
-            group: None,
+            ..InstanceSpec::new("VI_1", "eth0", Vrid::new(51).unwrap())
         }
     }
 
     fn is_vip(address: IpAddr) -> bool {
-        address == IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100))
+        address == VIP || address == "fe80::100".parse::<IpAddr>().unwrap()
     }
 
     fn link(up: bool, running: bool) -> Link {
@@ -146,7 +148,8 @@ mod tests {
     }
 
     fn address(text: &str, prefix: u8) -> Address {
-        Address { index: 7, address: text.parse().unwrap(), prefix, label: None }
+        let address = text.parse().unwrap();
+        Address { index: 7, address, prefix, label: None, tentative: false }
     }
 
     #[test]
@@ -160,20 +163,46 @@ mod tests {
             Err("eth0 has no IPv4 address of its own".to_owned())
         );
         interfaces.set_address(address("10.0.0.2", 24));
-        assert_eq!(interfaces.readiness(&spec(None), is_vip), Ok((7, Ipv4Addr::new(10, 0, 0, 2))));
+        assert_eq!(interfaces.readiness(&spec(None), is_vip), Ok((7, IpAddr::from([10, 0, 0, 2]))));
         // A renewal tells the address anew; it stays the first.
         interfaces.set_address(address("10.0.0.9", 24));
         interfaces.set_address(address("10.0.0.2", 24));
-        assert_eq!(interfaces.readiness(&spec(None), is_vip), Ok((7, Ipv4Addr::new(10, 0, 0, 2))));
-        let other = Some(Ipv4Addr::new(10, 0, 0, 3));
+        assert_eq!(interfaces.readiness(&spec(None), is_vip), Ok((7, IpAddr::from([10, 0, 0, 2]))));
+        let other = Some(IpAddr::from([10, 0, 0, 3]));
         assert_eq!(
             interfaces.readiness(&spec(other), is_vip),
             Err("eth0 has no address 10.0.0.3, the source_address".to_owned())
         );
         interfaces.set_address(address("10.0.0.3", 24));
-        assert_eq!(interfaces.readiness(&spec(other), is_vip), Ok((7, Ipv4Addr::new(10, 0, 0, 3))));
+        assert_eq!(
+            interfaces.readiness(&spec(other), is_vip),
+            Ok((7, IpAddr::from([10, 0, 0, 3])))
+        );
         interfaces.remove_address(&address("10.0.0.3", 24));
         assert!(interfaces.readiness(&spec(other), is_vip).is_err());
+    }
+
+    #[test]
+    fn over_ipv6_the_source_is_link_local_and_beyond_doubt() {
+        let spec = speaking("2001:db8::100".parse().unwrap());
+        let tentative = Address { tentative: true, ..address("fe80::1", 64) };
+        let mut interfaces = Interfaces::new(
+            vec![link(true, true)],
+            vec![address("10.0.0.2", 24), address("2001:db8::2", 64), tentative],
+        );
+        let none = Err("eth0 has no link-local IPv6 address of its own".to_owned());
+        assert_eq!(interfaces.readiness(&spec, is_vip), none);
+        interfaces.set_address(address("fe80::100", 64));
+        assert_eq!(interfaces.readiness(&spec, is_vip), none);
+        interfaces.set_address(address("fe80::1", 64));
+        let source = "fe80::1".parse().unwrap();
+        assert_eq!(interfaces.readiness(&spec, is_vip), Ok((7, source)));
+        let routed = "2001:db8::2".parse().unwrap();
+        let unicast =
+            InstanceSpec { unicast_peers: vec!["2001:db8::3".parse().unwrap()], ..spec.clone() };
+        assert_eq!(interfaces.readiness(&unicast, is_vip), Ok((7, routed)));
+        let spec = InstanceSpec { source: Some(routed), ..spec };
+        assert_eq!(interfaces.readiness(&spec, is_vip), Ok((7, routed)));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The kernel's news of links and addresses.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::effects::netif_address;
 use super::interfaces::Interfaces;
 use super::socket::{AdvertReceiver, AdvertSender};
-use super::worker::{PAUSE, Receiver, Worker, receive};
+use super::worker::{PAUSE, Place, Receiver, Worker, receive};
 use crate::event::State;
 use crate::instance::Input;
 
@@ -37,7 +37,7 @@ impl Worker {
             if instance.state() != State::Master {
                 continue;
             }
-            let own = instance.spec().addresses.iter().find(|own| {
+            let own = instance.spec().all_addresses().find(|own| {
                 (own.address, own.prefix) == (gone.address, gone.prefix)
                     && self.interfaces.index(&own.interface) == Some(gone.index)
             });
@@ -69,16 +69,17 @@ impl Worker {
 
     /// Opens and closes sockets as interfaces come and go, and tells the instances.
     pub(super) fn look_at_interfaces(&mut self) {
-        let names: Vec<String> =
-            self.runners.iter().map(|r| r.instance.spec().interface.clone()).collect();
+        let specs = self.runners.iter().map(|runner| runner.instance.spec());
+        let places: Vec<Place> =
+            specs.map(|spec| (spec.interface.clone(), spec.family())).collect();
         let interfaces = &self.interfaces;
-        self.receivers.retain(|name, receiver| {
-            names.contains(name) && interfaces.index(name) == Some(receiver.index)
+        self.receivers.retain(|place, receiver| {
+            places.contains(place) && interfaces.index(&place.0) == Some(receiver.index)
         });
         for at in 0..self.runners.len() {
             let is_virtual = |address| {
                 let mut specs = self.runners.iter().map(|runner| runner.instance.spec());
-                specs.any(|spec| spec.addresses.iter().any(|v| v.address == address))
+                specs.any(|spec| spec.all_addresses().any(|v| v.address == address))
             };
             let spec = self.runners[at].instance.spec();
             let mut readiness = self.interfaces.readiness(spec, is_virtual);
@@ -108,13 +109,15 @@ impl Worker {
         self.look_at_tracked_interfaces();
     }
 
-    fn open_sockets(&mut self, at: usize, index: u32, source: Ipv4Addr) -> Result<(), String> {
-        let interface = self.runners[at].instance.spec().interface.clone();
-        if !self.receivers.contains_key(&interface) {
-            let receiver = AdvertReceiver::open(&interface, index)
+    fn open_sockets(&mut self, at: usize, index: u32, source: IpAddr) -> Result<(), String> {
+        let spec = self.runners[at].instance.spec();
+        let (interface, family) = (spec.interface.clone(), spec.family());
+        let place = (interface.clone(), family);
+        if !self.receivers.contains_key(&place) {
+            let receiver = AdvertReceiver::open(&interface, index, family)
                 .map_err(|error| format!("listening for adverts on {interface}: {error}"))?;
-            let task = tokio::spawn(receive(receiver, interface.clone(), self.packets.0.clone()));
-            self.receivers.insert(interface.clone(), Receiver { index, task });
+            let task = tokio::spawn(receive(receiver, place.clone(), self.packets.0.clone()));
+            self.receivers.insert(place, Receiver { index, task });
         }
         let sender = AdvertSender::open(&interface, source)
             .map_err(|error| format!("sending adverts from {source} on {interface}: {error}"))?;

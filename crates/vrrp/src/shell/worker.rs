@@ -1,7 +1,7 @@
 //! The thread's loop.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 use super::arp::Announcer;
 use super::guarded::Teller;
 use super::interfaces::Interfaces;
-use super::socket::{AdvertReceiver, AdvertSender, LONGEST_PACKET};
+use super::socket::{AdvertReceiver, AdvertSender, Packet};
 use super::{Command, Error, Statuses, Watched, tracking};
 use crate::event::Event;
 use crate::group::Group;
 use crate::instance::{Input, Instance, Vitals};
-use crate::packet::{Advert, IpHeader};
-use crate::spec::InstanceSpec;
+use crate::packet::Advert;
+use crate::spec::{Family, InstanceSpec};
 
 /// Packets that wait for the loop; more are dropped, as a full socket buffer would.
 const PACKETS: usize = 1024;
@@ -26,18 +26,18 @@ const PACKETS: usize = 1024;
 /// After an error, until it is tried again.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// A packet with its IP header, as it came in on an interface.
-pub(super) struct Received {
-    pub(super) interface: String,
-    pub(super) bytes: Vec<u8>,
-}
+/// What a receiving task listens to.
+pub(super) type Place = (String, Family);
+
+/// A packet, and where it came in.
+type Received = (Place, Packet);
 
 /// An instance with what it needs.
 pub(super) struct Runner {
     pub(super) instance: Instance,
     pub(super) sender: Option<AdvertSender>,
     /// What the instance was last told of its interface: its index and the adverts' source.
-    pub(super) readiness: Option<Result<(u32, Ipv4Addr), String>>,
+    pub(super) readiness: Option<Result<(u32, IpAddr), String>>,
     /// The last advert could not be sent, and that was said.
     pub(super) send_failed: bool,
     /// What the guard knows of it.
@@ -60,7 +60,7 @@ pub(super) struct Worker {
     pub(super) runners: Vec<Runner>,
     pub(super) groups: Vec<Group>,
     pub(super) conditions: tracking::Conditions,
-    pub(super) receivers: BTreeMap<String, Receiver>,
+    pub(super) receivers: BTreeMap<Place, Receiver>,
     pub(super) interfaces: Interfaces,
     pub(super) netlink: Netlink,
     pub(super) monitor: Monitor,
@@ -157,7 +157,7 @@ impl Worker {
                 },
                 // Before the packets, so that a flood of them cannot hide a lost link.
                 news = self.monitor.next(), if !self.monitor_paused => self.news(news),
-                Some(packet) = self.packets.1.recv() => self.packet(&packet),
+                Some((place, packet)) = self.packets.1.recv() => self.packet(&place, packet),
             }
         }
     }
@@ -190,26 +190,28 @@ impl Worker {
         self.beat(now);
     }
 
-    fn packet(&mut self, packet: &Received) {
-        let split = IpHeader::split(&packet.bytes);
-        let vrid = split.as_ref().ok().and_then(|(_, payload)| Advert::peek_vrid(payload));
-        let mut of_interface = (0..self.runners.len())
-            .filter(|&at| self.runners[at].instance.spec().interface == packet.interface);
+    fn packet(&mut self, (interface, family): &Place, packet: Packet) {
+        let vrid = Advert::peek_vrid(&packet.payload);
+        let mut of_place = (0..self.runners.len()).filter(|&at| {
+            let spec = self.runners[at].instance.spec();
+            (&spec.interface, spec.family()) == (interface, *family)
+        });
         // What belongs to no instance is counted by the first one of the interface.
-        let first = of_interface.clone().next();
+        let first = of_place.clone().next();
         let matching =
-            of_interface.find(|&at| Some(self.runners[at].instance.spec().vrid.get()) == vrid);
+            of_place.find(|&at| Some(self.runners[at].instance.spec().vrid.get()) == vrid);
         let Some(at) = matching.or(first) else { return };
-        let input = match split {
-            Ok((header, payload)) => Input::Packet(header, payload.to_vec()),
-            Err(_) => Input::Malformed,
+        let input = match packet.header {
+            Some(header) => Input::Packet(header, packet.payload),
+            None => Input::Malformed,
         };
         self.handle(at, input);
     }
 
     fn reload(&mut self, mut specs: Vec<InstanceSpec>) {
         let same = |old: &InstanceSpec, new: &InstanceSpec| {
-            (&old.name, &old.interface, old.vrid) == (&new.name, &new.interface, new.vrid)
+            (&old.name, &old.interface, old.vrid, old.family())
+                == (&new.name, &new.interface, new.vrid, new.family())
         };
         // What goes, goes first: its addresses may be wanted by another instance.
         for at in (0..self.runners.len()).rev() {
@@ -251,16 +253,14 @@ impl Worker {
 
 pub(super) async fn receive(
     receiver: AdvertReceiver,
-    interface: String,
+    place: Place,
     packets: mpsc::Sender<Received>,
 ) {
-    let mut buffer = [0; LONGEST_PACKET];
     loop {
-        match receiver.receive(&mut buffer).await {
-            Ok(length) => {
-                let bytes = buffer[..length].to_vec();
+        match receiver.receive().await {
+            Ok(packet) => {
                 // A full queue drops the packet, as a full socket buffer would.
-                let _ = packets.try_send(Received { interface: interface.clone(), bytes });
+                let _ = packets.try_send((place.clone(), packet));
             }
             // The link is down or gone; the kernel's news tell when it is back.
             Err(_) => tokio::time::sleep(PAUSE).await,

@@ -8,35 +8,25 @@ mod receive;
 mod resume;
 mod standing;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use crate::event::State;
 use crate::instance::{Input, Instance, Output};
 use crate::packet::{Advert, DropCause, GROUP, IpHeader};
-use crate::spec::{Announce, Centiseconds, InstanceSpec, Priority, Version, VirtualAddress, Vrid};
+use crate::spec::{
+    Announce, Centiseconds, Checksum, InstanceSpec, Priority, Version, VirtualAddress, Vrid,
+};
 
-const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-const LOWER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const HIGHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+const LOWER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+const HIGHER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
 
 fn spec(priority: u8) -> InstanceSpec {
     InstanceSpec {
-        name: "VI_1".to_owned(),
-        interface: "eth0".to_owned(),
-        vrid: Vrid::new(51).unwrap(),
         priority: Priority::new(priority).unwrap(),
-        version: Version::V3,
-        advert_interval: Centiseconds::SECOND,
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        source: None,
-        unicast_peers: Vec::new(),
-        authentication: None,
         addresses: vec![vip("10.0.0.100")],
-        announce: Announce::default(),
-        track: Vec::new(),
-        group: None,
+        ..InstanceSpec::new("VI_1", "eth0", Vrid::new(51).unwrap())
     }
 }
 
@@ -84,23 +74,23 @@ impl Bench {
     }
 
     /// An advert as another director would send it.
-    fn advert(&mut self, from: Ipv4Addr, priority: u8) -> Words {
+    fn advert(&mut self, from: IpAddr, priority: u8) -> Words {
         self.advert_with(from, |advert| advert.priority = priority)
     }
 
-    fn advert_with(&mut self, from: Ipv4Addr, change: impl FnOnce(&mut Advert)) -> Words {
+    fn advert_with(&mut self, from: IpAddr, change: impl FnOnce(&mut Advert)) -> Words {
         let spec = self.instance.spec();
         let mut advert = Advert {
             version: spec.version,
             vrid: spec.vrid,
             priority: 100,
             interval: spec.advert_interval,
-            addresses: vec![Ipv4Addr::new(10, 0, 0, 100)],
+            addresses: vec![Ipv4Addr::new(10, 0, 0, 100).into()],
             authentication: spec.authentication.clone(),
         };
         change(&mut advert);
-        let header = IpHeader { source: from, destination: GROUP, ttl: 255 };
-        let payload = advert.encode(from, GROUP);
+        let header = IpHeader { source: from, destination: GROUP.into(), ttl: 255 };
+        let payload = advert.encode(from, GROUP.into(), Checksum::PseudoHeader);
         self.input(Input::Packet(header, payload))
     }
 

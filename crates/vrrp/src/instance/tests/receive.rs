@@ -12,8 +12,8 @@ fn what_does_not_suit_is_dropped_and_counted_by_cause() {
     let first = bench.advert_with(LOWER, |a| a.authentication = pass(b"wrong\0\0\0"));
     assert_eq!(
         first,
-        ["vrrp VI_1: packet from 10.0.0.1 dropped: authentication does not match; \
-          more of these are only counted"]
+        ["vrrp VI_1: packet from 10.0.0.1 dropped: it has another password, expected the \
+          configured one; more of these are only counted"]
     );
     assert_eq!(bench.advert_with(LOWER, |a| a.authentication = None), [""; 0]);
     assert_eq!(bench.dropped(DropCause::Authentication), 2);
@@ -28,9 +28,11 @@ fn what_does_not_suit_is_dropped_and_counted_by_cause() {
     assert_eq!(bench.dropped(DropCause::Vrid), 1);
     bench.advert(OWN, 200);
     assert_eq!(bench.dropped(DropCause::Own), 1);
-    for (ttl, destination, cause) in
-        [(254, GROUP, DropCause::Ttl), (255, OWN, DropCause::Peer), (255, GROUP, DropCause::Length)]
-    {
+    for (ttl, destination, cause) in [
+        (254, GROUP.into(), DropCause::Ttl),
+        (255, OWN, DropCause::Peer),
+        (255, GROUP.into(), DropCause::Length),
+    ] {
         let header = IpHeader { source: LOWER, destination, ttl };
         bench.input(Input::Packet(header, vec![0x21, 51, 200, 1, 0, 1, 0, 0]));
         assert_eq!(bench.dropped(cause), 1, "{cause}");
@@ -47,7 +49,7 @@ fn unicast_goes_to_each_peer_and_comes_from_peers_alone() {
     assert_eq!(bench.dropped(DropCause::Peer), 1);
     let words = bench.pass(3610);
     assert_eq!(words[..2], ["advert 100 to 10.0.0.1", "advert 100 to 10.0.0.3"]);
-    let stranger = Ipv4Addr::new(10, 0, 0, 9);
+    let stranger = IpAddr::from([10, 0, 0, 9]);
     for (source, state) in [(stranger, State::Master), (HIGHER, State::Backup)] {
         let mut advert = Advert {
             version: Version::V3,
@@ -57,8 +59,8 @@ fn unicast_goes_to_each_peer_and_comes_from_peers_alone() {
             addresses: Vec::new(),
             authentication: None,
         };
-        advert.addresses.push(Ipv4Addr::new(10, 0, 0, 100));
-        let payload = advert.encode(source, OWN);
+        advert.addresses.push(IpAddr::from([10, 0, 0, 100]));
+        let payload = advert.encode(source, OWN, Checksum::PseudoHeader);
         let header = IpHeader { source, destination: OWN, ttl: 255 };
         bench.input(Input::Packet(header, payload));
         assert_eq!(bench.instance.state(), state);

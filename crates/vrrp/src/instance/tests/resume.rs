@@ -109,12 +109,9 @@ fn a_masters_standing_has_its_packets() {
     bench.instance.handle(Input::Shutdown, bench.now);
     let sent: Vec<Packet> = std::iter::from_fn(|| bench.instance.poll_output())
         .filter_map(|output| match output {
-            Output::Send { source, destination, payload } => Some(Packet {
-                interface: "eth0".to_owned(),
-                source: source.into(),
-                destination: destination.into(),
-                payload,
-            }),
+            Output::Send { source, destination, payload } => {
+                Some(Packet { interface: "eth0".to_owned(), source, destination, payload })
+            }
             _ => None,
         })
         .collect();

@@ -1,11 +1,18 @@
 //! `[vrrp_instance.NAME]`.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod addresses;
+mod transport;
+
+use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp::{
-    Announce, Authentication, Centiseconds, InstanceSpec, Priority, Version, VirtualAddress, Vrid,
+    Announce, Authentication, Centiseconds, Family, InstanceSpec, Priority, Version,
+    VirtualAddress, Vrid,
 };
+
+use self::addresses::Addresses;
+use self::transport::Transport;
 
 use crate::error::Finding;
 use crate::leaf;
@@ -13,16 +20,12 @@ use crate::reader::{Entry, Report, Table, Value};
 use crate::source::{At, Place};
 use crate::unique::Unique;
 
-/// The packet counts its addresses in one byte (RFC 9568 §5.2.5).
-const MOST_ADDRESSES: usize = 255;
-/// A label has 15 bytes (`IFNAMSIZ` less the closing NUL).
-const LONGEST_LABEL: usize = 15;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What no two instances share.
 #[derive(Default)]
 struct Seen {
-    vrids: Unique<(String, Vrid)>,
+    vrids: Unique<(String, Vrid, Option<Family>)>,
     /// Link-local addresses belong to their interface.
     addresses: Unique<(IpAddr, Option<String>)>,
 }
@@ -34,9 +37,15 @@ pub(crate) fn instances(entries: &[Entry<'_>]) -> Vec<InstanceSpec> {
 }
 
 impl Seen {
-    fn add_vrid(&mut self, interface: &str, vrid: At<Vrid>, report: &Report) {
+    fn add_vrid(
+        &mut self,
+        interface: &str,
+        vrid: At<Vrid>,
+        family: Option<Family>,
+        report: &Report,
+    ) {
         let At { value: vrid, place } = vrid;
-        self.vrids.add((interface.to_owned(), vrid), place, report, || {
+        self.vrids.add((interface.to_owned(), vrid, family), place, report, || {
             format!("two instances with virtual router identifier {vrid} on {interface}")
         });
     }
@@ -58,22 +67,23 @@ fn instance(entry: &Entry<'_>, seen: &mut Seen) -> Option<InstanceSpec> {
         let version = t.or("version", Version::V3, version);
         let advert_interval = advert_interval(t, version);
         let (preempt, preempt_delay) = preemption(t, priority);
-        let source = t.optional("source_address", ipv4_host);
-        let peers = t.optional("unicast_peers", |v| v.list(ipv4_host));
-        let peers = peers.map_or_else(Vec::new, |peers| peers.value);
+        let start_delay =
+            t.or("start_delay", Duration::ZERO, leaf::duration(Duration::ZERO..=HOUR));
         let authentication = authentication(t, version);
         let device = interface.as_ref().map(|interface| interface.value.as_str());
-        let addresses = t.required("virtual_addresses", |v| virtual_addresses(v, device));
+        let addresses = Addresses::read(t, device, version);
+        let family = addresses.as_ref().map(Addresses::family);
+        let transport = Transport::read(t, family, version);
         let announce = t.or("announce", Announce::default(), announce);
 
-        check_peers(source, &peers, t.report);
         if let (Some(device), Some(vrid)) = (device, vrid) {
-            seen.add_vrid(device, vrid, t.report);
+            seen.add_vrid(device, vrid, family, t.report);
         }
-        let addresses = addresses?.value;
-        for address in &addresses {
+        let addresses = addresses?;
+        for address in addresses.all() {
             seen.add_address(address, t.report);
         }
+        let transport = transport?;
         Some(InstanceSpec {
             name: entry.name.to_owned(),
             interface: interface?.value,
@@ -83,10 +93,14 @@ fn instance(entry: &Entry<'_>, seen: &mut Seen) -> Option<InstanceSpec> {
             advert_interval: advert_interval?,
             preempt: preempt?,
             preempt_delay: preempt_delay?,
-            source: source.map(|source| source.value),
-            unicast_peers: peers.into_iter().map(|peer| peer.value).collect(),
+            start_delay: start_delay?.value,
+            source: transport.source,
+            unicast_peers: transport.peers,
+            min_ttl: transport.min_ttl,
+            checksum: transport.checksum,
             authentication: authentication.map(|at| at.value),
-            addresses: addresses.into_iter().map(|address| address.value).collect(),
+            addresses: addresses.in_packets(),
+            excluded_addresses: addresses.beyond(),
             announce: announce?.value,
             track: Vec::new(),
             group: None,
@@ -201,125 +215,6 @@ fn password(value: Value<'_>) -> Option<[u8; 8]> {
     };
     used.copy_from_slice(text.as_bytes());
     Some(password)
-}
-
-/// The address of a director.
-fn ipv4_host(value: Value<'_>) -> Option<Ipv4Addr> {
-    let refuse = |message: String, label: &str| value.refuse(message, label, None);
-    match leaf::address(value)? {
-        IpAddr::V6(address) => refuse(format!("{address} is no IPv4 address"), "expected IPv4"),
-        IpAddr::V4(address) => match leaf::not_a_host(address.into()) {
-            Some(what) => refuse(format!("a director cannot be at {address}"), what),
-            None => Some(address),
-        },
-    }
-}
-
-fn check_peers(source: Option<At<Ipv4Addr>>, peers: &[At<Ipv4Addr>], report: &Report) {
-    let mut seen = Unique::default();
-    for peer in peers {
-        if let Some(source) = source.filter(|source| source.value == peer.value) {
-            let message = format!("the peer {} is this director itself", peer.value);
-            let finding = Finding::new(peer.place, message, "equal to `source_address`");
-            let help = "`unicast_peers` are the other directors";
-            report.add(finding.related(source.place, "this director").help(help));
-        }
-        let message = || format!("the peer {} is there twice", peer.value);
-        seen.add(peer.value, peer.place, report, message);
-    }
-}
-
-/// `virtual_addresses`; `device` is the instance's interface, `None` if it is refused.
-fn virtual_addresses(value: Value<'_>, device: Option<&str>) -> Option<Vec<At<VirtualAddress>>> {
-    if value.is_empty_array() {
-        let label = "expected at least one address";
-        return value.refuse("`virtual_addresses` is empty", label, None);
-    }
-    let addresses = value.list(|v| virtual_address(v, device))?;
-    let ipv4 = addresses.iter().filter(|address| address.value.address.is_ipv4()).count();
-    if ipv4 == 0 && !addresses.is_empty() {
-        let help = "VRRP over IPv6 is not there yet; IPv6 addresses can accompany an IPv4 one";
-        let label = "expected at least one IPv4 address";
-        return value.refuse("no IPv4 address in the instance", label, Some(help.to_owned()));
-    }
-    if ipv4 > MOST_ADDRESSES {
-        let message = format!("{ipv4} IPv4 addresses in one instance");
-        let label = format!("a packet holds {MOST_ADDRESSES}");
-        return value.refuse(message, label, None);
-    }
-    Some(addresses)
-}
-
-/// `"192.0.2.10/24"`, or a table with that under `address`.
-fn virtual_address(value: Value<'_>, device: Option<&str>) -> Option<VirtualAddress> {
-    let device = device.unwrap_or_default();
-    if !value.is_table() {
-        let (address, prefix) = address_with_prefix(value)?;
-        return Some(VirtualAddress { address, prefix, interface: device.to_owned(), label: None });
-    }
-    value.table("a virtual address", |t| {
-        let address = t.required("address", address_with_prefix);
-        let interface = t.or("interface", device.to_owned(), leaf::interface);
-        let label = t.optional("label", leaf::text);
-
-        let interface = interface?.value;
-        if let Some(label) = &label {
-            check_label(label, &interface, address.as_ref(), t.report);
-        }
-        let (address, prefix) = address?.value;
-        let label = label.map(|label| label.value);
-        Some(VirtualAddress { address, prefix, interface, label })
-    })
-}
-
-fn check_label(
-    label: &At<String>,
-    interface: &str,
-    address: Option<&At<(IpAddr, u8)>>,
-    report: &Report,
-) {
-    let add = |message: String, text: &str| {
-        report.add(Finding::new(label.place, message, text));
-    };
-    if label.value.len() > LONGEST_LABEL {
-        let message = format!("the label `{}` has {} bytes", label.value, label.value.len());
-        add(message, "expected at most 15 bytes");
-    }
-    if !label.value.starts_with(interface) {
-        let message = format!("the label `{}` does not start with `{interface}`", label.value);
-        add(message, "expected the interface's name, `:` and a word");
-    }
-    if let Some(At { value: (IpAddr::V6(address), _), .. }) = address {
-        add(format!("a label for {address}"), "IPv6 addresses have no labels");
-    }
-}
-
-/// Address and prefix length; without one, the address alone (/32, /128).
-fn address_with_prefix(value: Value<'_>) -> Option<(IpAddr, u8)> {
-    let Some(text) = value.as_str() else {
-        return value.wrong_type("an address such as \"192.0.2.10/24\"", None);
-    };
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix)),
-        None => (text, None),
-    };
-    let refuse = |message: String, label: &str| value.refuse(message, label, None);
-    let expected = "expected an address such as \"192.0.2.10/24\"";
-    let Ok(address) = address.parse::<IpAddr>() else {
-        return refuse(format!("`{text}` is no address"), expected);
-    };
-    if let Some(what) = leaf::not_a_host(address) {
-        return refuse(format!("a virtual address cannot be {address}"), what);
-    }
-    let bits = ipvs::Family::of(address).bits();
-    let Some(prefix) = prefix else { return Some((address, bits)) };
-    match prefix.parse().ok().filter(|prefix| (1..=bits).contains(prefix)) {
-        Some(prefix) => Some((address, prefix)),
-        None => refuse(
-            format!("`{prefix}` is no prefix length"),
-            &format!("expected 1 to {bits} after the `/`"),
-        ),
-    }
 }
 
 fn announce(value: Value<'_>) -> Option<Announce> {
