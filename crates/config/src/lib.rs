@@ -17,6 +17,7 @@ mod leaf;
 mod load;
 mod model;
 mod names;
+mod notify;
 mod reader;
 mod real_server;
 mod script;
@@ -25,13 +26,16 @@ mod service;
 mod settings;
 mod source;
 mod sync_daemon;
+mod sync_group;
 mod syntax;
+mod track;
 mod unique;
 
 pub use error::{Error, Errors, Related};
 pub use load::{load, load_with_sources, parse, parse_sources};
 pub use model::{
-    Config, Drain, DrainPolicy, Global, Ipvs, OnFailure, Panic, Persistence, Policy, RealServer,
-    Script, SyncDaemon, SyncRole, VirtualServer,
+    Config, Drain, DrainPolicy, Global, Ipvs, Notifications, Notify, OnFailure, Panic, Persistence,
+    Policy, RealServer, Script, SyncDaemon, SyncRole, TrackFile, TrackProcess, TrackScript,
+    Tracked, VirtualServer,
 };
 pub use source::{Position, Source};

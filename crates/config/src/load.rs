@@ -8,13 +8,15 @@ use toml::de::DeValue;
 use crate::error::{Errors, Finding};
 use crate::include::{self, Files};
 use crate::instance;
-use crate::model::Config;
+use crate::model::{Config, Notifications};
 use crate::reader::{Entry, Report, Table, Value};
 use crate::service;
 use crate::settings;
 use crate::source::{Place, Source};
 use crate::sync_daemon::Instances;
+use crate::sync_group::sync_groups;
 use crate::syntax;
+use crate::track;
 use crate::unique::Unique;
 
 /// Reads a configuration from a file and its includes.
@@ -89,7 +91,16 @@ fn config(sources: &[Source], report: &Report) -> Option<Config> {
     }
     let start = Place::new(0, 0..0);
     let global = settings::global(Table::new(sections.global, start, report));
-    let vrrp_instances = instance::instances(&sections.vrrp_instances);
+    let (tracked, known) = track::read(track::Sections {
+        scripts: &sections.track_scripts,
+        files: &sections.track_files,
+        processes: &sections.track_processes,
+        virtual_servers: &sections.virtual_servers,
+    });
+    let (mut drafts, notify_instances) = instance::instances(&sections.vrrp_instances, &known);
+    let notify_groups =
+        sync_groups(&sections.vrrp_sync_groups, &sections.vrrp_instances, &mut drafts, &known);
+    let vrrp_instances: Vec<_> = drafts.into_iter().map(|draft| draft.spec).collect();
     let instances = Instances { written: &sections.vrrp_instances, read: &vrrp_instances };
     let ipvs = settings::ipvs(Table::new(sections.ipvs, start, report), instances);
     Some(Config {
@@ -97,6 +108,8 @@ fn config(sources: &[Source], report: &Report) -> Option<Config> {
         global: global?,
         ipvs: ipvs?,
         vrrp_instances,
+        tracked,
+        notifications: Notifications { instances: notify_instances, groups: notify_groups },
         files: sources.iter().map(|source| source.path.clone()).collect(),
     })
 }
@@ -108,6 +121,10 @@ struct Sections<'a> {
     ipvs: Vec<Entry<'a>>,
     virtual_servers: Vec<Entry<'a>>,
     vrrp_instances: Vec<Entry<'a>>,
+    vrrp_sync_groups: Vec<Entry<'a>>,
+    track_scripts: Vec<Entry<'a>>,
+    track_files: Vec<Entry<'a>>,
+    track_processes: Vec<Entry<'a>>,
     /// Section and name of each entry.
     seen: Unique<(&'static str, &'a str)>,
 }
@@ -115,13 +132,27 @@ struct Sections<'a> {
 impl<'a> Sections<'a> {
     /// Adds those of one file.
     fn join(&mut self, file: usize, root: &'a Spanned<DeValue<'a>>, report: &'a Report) {
-        let Self { global, ipvs, virtual_servers, vrrp_instances, seen } = self;
+        let Self {
+            global,
+            ipvs,
+            virtual_servers,
+            vrrp_instances,
+            vrrp_sync_groups,
+            track_scripts,
+            track_files,
+            track_processes,
+            seen,
+        } = self;
         Value::new("", file, root, report).table("a configuration", |t| {
             for (section, entries, named) in [
                 ("global", global, false),
                 ("ipvs", ipvs, false),
                 ("virtual_server", virtual_servers, true),
                 ("vrrp_instance", vrrp_instances, true),
+                ("vrrp_sync_group", vrrp_sync_groups, true),
+                ("track_script", track_scripts, true),
+                ("track_file", track_files, true),
+                ("track_process", track_processes, true),
             ] {
                 let new = t.optional(section, Value::entries).map_or_else(Vec::new, |at| at.value);
                 for entry in new {

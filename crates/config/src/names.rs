@@ -1,31 +1,23 @@
 //! Hints for keys that are not known.
 
 /// Keys that the configuration will have, but not in this version.
-const NOT_YET: [&str; 20] = [
+const NOT_YET: [&str; 12] = [
     "agent_check",
     "bfd_check",
     "dns_check",
     "file_check",
     "grpc_check",
     "heartbeats",
-    "notify",
     "ping_check",
     "smtp_check",
-    "track",
-    "track_file",
-    "track_interface",
-    "track_process",
-    "track_script",
     "udp_check",
     "use_vmac",
     "virtual_routes",
     "virtual_rules",
-    "vrrp_script",
-    "vrrp_sync_group",
 ];
 
 /// keepalived's keywords, and what stands in their place here.
-const KEEPALIVED: [(&str, &str); 54] = [
+const KEEPALIVED: [(&str, &str); 68] = [
     ("advert_int", "`advert_interval`"),
     ("auth_pass", "`authentication = { type = \"pass\", password = \"...\" }`"),
     ("auth_type", "`authentication = { type = \"pass\", password = \"...\" }`"),
@@ -40,8 +32,10 @@ const KEEPALIVED: [(&str, &str); 54] = [
     ("garp_master_refresh", "`announce.refresh`"),
     ("garp_master_repeat", "`announce.repeat`"),
     ("global_defs", "`[global]`"),
+    ("group", "`instances`"),
     ("http_get", "`http_get` in one of the `checks`"),
     ("inhibit_on_failure", "`on_failure = \"weight_zero\"`"),
+    ("init_fail", "`initial = \"down\"`"),
     ("inst", "`follows`"),
     ("ip_family", "`family`"),
     ("lb_algo", "`scheduler`"),
@@ -59,6 +53,10 @@ const KEEPALIVED: [(&str, &str); 54] = [
     ("misc_path", "`command`, an array: program and arguments"),
     ("misc_timeout", "`timeout`, beside the check's kind"),
     ("nopreempt", "`preempt = false`"),
+    ("notify_backup", "`notify.backup`"),
+    ("notify_fault", "`notify.fault`"),
+    ("notify_master", "`notify.master`"),
+    ("notify_stop", "`notify.stop`"),
     ("ops", "`one_packet = true`"),
     ("persistence_granularity", "`persistence.netmask`, or `persistence.prefix` for IPv6"),
     ("persistence_timeout", "`persistence = { timeout = \"6m\" }`"),
@@ -71,6 +69,10 @@ const KEEPALIVED: [(&str, &str); 54] = [
     ("state", "`priority` alone: 255 is the owner, the highest one is master"),
     ("status_code", "`status`"),
     ("tcp_check", "`tcp_check` in one of the `checks`"),
+    ("track_file", "`track.files`"),
+    ("track_interface", "`track.interfaces`"),
+    ("track_process", "`track.processes`"),
+    ("track_script", "`track.scripts`"),
     ("unicast_peer", "`unicast_peers`"),
     ("unicast_src_ip", "`source_address`"),
     ("uthreshold", "`upper_threshold`"),
@@ -78,6 +80,10 @@ const KEEPALIVED: [(&str, &str); 54] = [
     ("virtual_server_group", "`addresses`"),
     ("virtualhost", "`host`"),
     ("vrrp_instance", "`[vrrp_instance.NAME]`"),
+    ("vrrp_notify_fifo", "`notify_fifo` in `[global]`"),
+    ("vrrp_script", "`[track_script.NAME]`"),
+    ("vrrp_track_file", "`[track_file.NAME]`"),
+    ("vrrp_track_process", "`[track_process.NAME]`"),
     ("vrrp_version", "`version` in each VRRP instance"),
     ("warmup", "`jitter`, which spreads the runs from the first one on"),
 ];

@@ -22,11 +22,13 @@ pub(crate) fn global(table: Table<'_>) -> Option<Global> {
         let control_socket = t.or("control_socket", default.control_socket, leaf::absolute_path);
         let state_dir = t.or("state_dir", default.state_dir, leaf::absolute_path);
         let maintenance_dir = t.optional("maintenance_dir", leaf::absolute_path);
+        let notify_fifo = t.optional("notify_fifo", leaf::absolute_path);
         Some(Global {
             router_id: router_id.map(|id| id.value),
             control_socket: control_socket?.value,
             state_dir: state_dir?.value,
             maintenance_dir: maintenance_dir.map(|directory| directory.value),
+            notify_fifo: notify_fifo.map(|path| path.value),
         })
     })
 }

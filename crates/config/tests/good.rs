@@ -78,6 +78,7 @@ fn settings_of_the_daemon() {
         control_socket: PathBuf::from("/run/other.sock"),
         state_dir: PathBuf::from("/srv/lvsd"),
         maintenance_dir: Some(PathBuf::from("/run/lvsd/maintenance")),
+        notify_fifo: None,
     };
     assert_eq!(config.global, global);
     let ipvs = Ipvs {
@@ -108,6 +109,7 @@ fn an_empty_file_is_all_defaults() {
         control_socket: PathBuf::from("/run/lvsd/lvsd.sock"),
         state_dir: PathBuf::from("/var/lib/lvsd"),
         maintenance_dir: None,
+        notify_fifo: None,
     };
     assert_eq!(config.global, global);
     let ipvs = Ipvs {

@@ -33,10 +33,20 @@ zzzzzzzz = 1
 virtual_addresses = [{ zzzzzzzz = 1 }]
 authentication = { zzzzzzzz = 1 }
 announce = { zzzzzzzz = 1 }
+notify = { zzzzzzzz = 1 }
+track = { zzzzzzzz = 1, interfaces = [{ zzzzzzzz = 1 }], scripts = [{ zzzzzzzz = 1 }] }
+[vrrp_sync_group.G]
+zzzzzzzz = 1
+[track_script.a]
+zzzzzzzz = 1
+[track_file.a]
+zzzzzzzz = 1
+[track_process.a]
+zzzzzzzz = 1
 "#;
 
 /// What a table is called in an error, and its heading in the reference.
-const HEADINGS: [(&str, &str); 22] = [
+const HEADINGS: [(&str, &str); 30] = [
     ("a configuration", "The top of a file"),
     ("`[global]`", "`[global]`"),
     ("`[ipvs]`", "`[ipvs]`"),
@@ -59,6 +69,14 @@ const HEADINGS: [(&str, &str); 22] = [
     ("a virtual address", "`virtual_addresses` and `excluded_addresses`"),
     ("`authentication`", "`authentication`"),
     ("`announce`", "`announce`"),
+    ("`notify`", "`notify`"),
+    ("`track`", "`track`"),
+    ("a tracked interface", "`track.interfaces`"),
+    ("an entry of `track`", "the other entries of `track`"),
+    ("a sync group", "`[vrrp_sync_group.NAME]`"),
+    ("a tracked script", "`[track_script.NAME]`"),
+    ("a tracked file", "`[track_file.NAME]`"),
+    ("a tracked process", "`[track_process.NAME]`"),
 ];
 
 /// The words between backticks.

@@ -137,14 +137,7 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     ("names", &[(1, 17, "`the web` cannot be a name"), (5, 16, "`` cannot be a name")]),
-    (
-        "not_yet",
-        &[
-            (7, 1, "unknown key `notify`"),
-            (10, 1, "unknown key `smtp_check`"),
-            (12, 2, "unknown key `track_script`"),
-        ],
-    ),
+    ("not_yet", &[(9, 1, "unknown key `smtp_check`")]),
     (
         "password_in_version_3",
         &[
@@ -284,6 +277,20 @@ const WRONG: &[Wrong] = &[
     ),
     ("syntax", &[(2, 13, "string values must be quoted"), (5, 25, "invalid basic string")]),
     (
+        "sync_groups",
+        &[
+            (10, 12, "two priorities in the sync group `pair`"),
+            (12, 21, "interface eth2 is tracked differently in the sync group `pair`"),
+            (21, 30, "there is no VRRP instance `VI_4`"),
+            (21, 38, "the instance `VI_1` is in two groups, or twice in one"),
+            (25, 21, "interface eth3 has weight -5 with priority 255"),
+            (28, 14, "the instance `VI_2` is in two groups, or twice in one"),
+            (31, 13, "a sync group without instances"),
+            (33, 1, "a sync group needs `instances`"),
+            (34, 1, "unknown key `group`"),
+        ],
+    ),
+    (
         "thresholds_and_weights",
         &[
             (3, 27, "`timeout` is not in seconds"),
@@ -308,6 +315,31 @@ const WRONG: &[Wrong] = &[
     (
         "timeouts_range",
         &[(2, 19, "`maintenance_dir` is no absolute path"), (5, 20, "`tcp` is out of range")],
+    ),
+    (
+        "tracking",
+        &[
+            (2, 11, "`command` is a string, not an array"),
+            (4, 11, "a timeout of 2s is longer than the interval of 1s"),
+            (5, 10, "`weight` is out of range"),
+            (6, 11, "`initial` cannot be `failed`"),
+            (9, 1, "unknown key `comand`"),
+            (12, 8, "`path` is no absolute path"),
+            (13, 10, "`weight` is a float"),
+            (16, 11, "`process` is empty"),
+            (17, 10, "`quorum` 3 is above `quorum_max` 2"),
+            (24, 29, "interface eth1 is tracked twice"),
+            (25, 18, "there is no tracked script `ngnix`"),
+            (25, 54, "`weight` is out of range"),
+            (25, 61, "an entry of `track` needs `name`"),
+            (26, 16, "there is no tracked file `cpu`"),
+            (27, 26, "there is no virtual server `web`"),
+            (28, 1, "unknown key `track_script`"),
+            (29, 22, "the program `on-master` is no absolute path"),
+            (29, 36, "unknown key `slave`"),
+            (29, 69, "`timeout` is out of range"),
+            (36, 21, "interface eth1 has weight -5 with priority 255"),
+        ],
     ),
     (
         "tunnels",

@@ -9,6 +9,8 @@ mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub(crate) use timing::timeout_fits;
+
 use checkers::{Check, Kind, Timing};
 
 use crate::error::Finding;

@@ -6,7 +6,7 @@ use checkers::{Damping, Initial, Timing};
 
 use crate::error::Finding;
 use crate::leaf;
-use crate::reader::{Table, Value};
+use crate::reader::{Report, Table, Value};
 use crate::source::At;
 
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -31,15 +31,7 @@ pub(super) fn timing(t: &mut Table<'_>) -> Option<Timing> {
     let damping = t.optional("flap_damping", damping);
 
     let interval = interval?;
-    if let Some(timeout) = timeout.filter(|timeout| timeout.value > interval.value) {
-        let (long, short) = (timeout.value, interval.value);
-        let (long, short) = (leaf::show_duration(long), leaf::show_duration(short));
-        let message = format!("a timeout of {long} is longer than the interval of {short}");
-        let finding = Finding::new(timeout.place, message, "longer than the interval");
-        let help =
-            "a run ends before the next one starts: shorten `timeout` or lengthen `interval`";
-        t.report.add(finding.related(interval.place, "the interval").help(help));
-    }
+    timeout_fits(timeout.as_ref(), &interval, t.report);
     if let Some(fast) = fast_interval.as_ref().filter(|fast| fast.value > interval.value) {
         let (long, short) = (fast.value, interval.value);
         let (long, short) = (leaf::show_duration(long), leaf::show_duration(short));
@@ -60,6 +52,20 @@ pub(super) fn timing(t: &mut Table<'_>) -> Option<Timing> {
         initial: initial?.value,
         damping: damping.map(value),
     })
+}
+
+/// Refuses a run that may still be going when the next one is due.
+pub(crate) fn timeout_fits(
+    timeout: Option<&At<Duration>>,
+    interval: &At<Duration>,
+    report: &Report,
+) {
+    let Some(timeout) = timeout.filter(|timeout| timeout.value > interval.value) else { return };
+    let (long, short) = (leaf::show_duration(timeout.value), leaf::show_duration(interval.value));
+    let message = format!("a timeout of {long} is longer than the interval of {short}");
+    let finding = Finding::new(timeout.place, message, "longer than the interval");
+    let help = "a run ends before the next one starts: shorten `timeout` or lengthen `interval`";
+    report.add(finding.related(interval.place, "the interval").help(help));
 }
 
 fn value<T>(at: At<T>) -> T {

@@ -3,6 +3,7 @@
 mod addresses;
 mod transport;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,8 +17,12 @@ use self::transport::Transport;
 
 use crate::error::Finding;
 use crate::leaf;
+use crate::model::Notify;
+use crate::notify::notify;
 use crate::reader::{Entry, Report, Table, Value};
 use crate::source::{At, Place};
+use crate::sync_group::InstanceDraft;
+use crate::track::{Known, check_owner, track};
 use crate::unique::Unique;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -30,10 +35,19 @@ struct Seen {
     addresses: Unique<(IpAddr, Option<String>)>,
 }
 
-/// Reads all instances.
-pub(crate) fn instances(entries: &[Entry<'_>]) -> Vec<InstanceSpec> {
+/// Reads all instances, and the `notify` of each.
+pub(crate) fn instances(
+    entries: &[Entry<'_>],
+    known: &Known<'_>,
+) -> (Vec<InstanceDraft>, BTreeMap<String, Notify>) {
     let mut seen = Seen::default();
-    entries.iter().filter_map(|entry| instance(entry, &mut seen)).collect()
+    let mut all = BTreeMap::new();
+    let drafts = entries.iter().filter_map(|entry| {
+        let (draft, notify) = instance(entry, &mut seen, known)?;
+        all.extend(notify.map(|notify| (entry.name.to_owned(), notify)));
+        Some(draft)
+    });
+    (drafts.collect(), all)
 }
 
 impl Seen {
@@ -59,7 +73,11 @@ impl Seen {
     }
 }
 
-fn instance(entry: &Entry<'_>, seen: &mut Seen) -> Option<InstanceSpec> {
+fn instance(
+    entry: &Entry<'_>,
+    seen: &mut Seen,
+    known: &Known<'_>,
+) -> Option<(InstanceDraft, Option<Notify>)> {
     entry.value.table("a VRRP instance", |t| {
         let interface = t.required("interface", leaf::interface);
         let vrid = t.required("virtual_router_id", |v| Vrid::new(v.integer(1..=255, "")?));
@@ -75,6 +93,9 @@ fn instance(entry: &Entry<'_>, seen: &mut Seen) -> Option<InstanceSpec> {
         let family = addresses.as_ref().map(Addresses::family);
         let transport = Transport::read(t, family, version);
         let announce = t.or("announce", Announce::default(), announce);
+        let tracks = t.optional("track", |v| track(v, known));
+        let tracks = tracks.map_or_else(Vec::new, |tracks| tracks.value);
+        let notify = t.optional("notify", notify).map(|notify| notify.value);
 
         if let (Some(device), Some(vrid)) = (device, vrid) {
             seen.add_vrid(device, vrid, family, t.report);
@@ -84,11 +105,15 @@ fn instance(entry: &Entry<'_>, seen: &mut Seen) -> Option<InstanceSpec> {
             seen.add_address(address, t.report);
         }
         let transport = transport?;
-        Some(InstanceSpec {
+        let priority = priority?;
+        if priority.value == Priority::OWNER {
+            check_owner(&tracks, priority.place, t.report);
+        }
+        let spec = InstanceSpec {
             name: entry.name.to_owned(),
             interface: interface?.value,
             vrid: vrid?.value,
-            priority: priority?.value,
+            priority: priority.value,
             version: version?.value,
             advert_interval: advert_interval?,
             preempt: preempt?,
@@ -102,9 +127,10 @@ fn instance(entry: &Entry<'_>, seen: &mut Seen) -> Option<InstanceSpec> {
             addresses: addresses.in_packets(),
             excluded_addresses: addresses.beyond(),
             announce: announce?.value,
-            track: Vec::new(),
+            track: tracks.iter().map(|track| track.value.clone()).collect(),
             group: None,
-        })
+        };
+        Some((InstanceDraft { spec, priority: priority.place, tracks }, notify))
     })
 }
 

@@ -1,12 +1,17 @@
 //! The checked definitions: what a configuration says, in the types of those who carry it out.
 
+mod vrrp;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::vrrp::InstanceSpec;
 use checkers::Check;
 use ipvs::{Destination, Family, Scheduler, Service, ServiceFlags, ServiceKey, Timeouts};
+
+pub use self::vrrp::{Notifications, Notify, TrackFile, TrackProcess, TrackScript, Tracked};
 
 /// Everything that a configuration file and its includes say.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +23,11 @@ pub struct Config {
     /// `[virtual_server.NAME]`, in the order of the files and, within a file, of the names.
     pub virtual_servers: Vec<VirtualServer>,
     /// `[vrrp_instance.NAME]`, in the same order.
-    pub vrrp_instances: Vec<vrrp::InstanceSpec>,
+    pub vrrp_instances: Vec<InstanceSpec>,
+    /// What the instances track.
+    pub tracked: Tracked,
+    /// Who is told of the changes of instances and groups.
+    pub notifications: Notifications,
     /// The files that were read: the named one first, then its includes in the order of reading.
     pub files: Vec<PathBuf>,
 }
@@ -36,6 +45,9 @@ pub struct Global {
     /// Directory in which a file named like a real server takes that server out. `None`: there is
     /// no such directory.
     pub maintenance_dir: Option<PathBuf>,
+    /// A pipe that gets a line for each change of a VRRP instance or sync group. keepalived:
+    /// `vrrp_notify_fifo`.
+    pub notify_fifo: Option<PathBuf>,
 }
 
 impl Default for Global {
@@ -45,6 +57,7 @@ impl Default for Global {
             control_socket: PathBuf::from("/run/lvsd/lvsd.sock"),
             state_dir: PathBuf::from("/var/lib/lvsd"),
             maintenance_dir: None,
+            notify_fifo: None,
         }
     }
 }
