@@ -79,7 +79,8 @@ fn tracked_things_with_every_key_and_with_few() {
 }
 
 fn tracks(config: &Config, instance: &str) -> Vec<(Thing, i16, bool)> {
-    let spec = config.vrrp_instances.iter().find(|spec| spec.name == instance).unwrap();
+    let mut specs = config.vrrp_instances.iter();
+    let spec = specs.find(|spec| spec.name == instance).expect(instance);
     let words = |track: &Track| (track.thing.clone(), track.weight, track.reverse);
     spec.track.iter().map(words).collect()
 }

@@ -12,6 +12,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::director::{Director, Message, PlanAnswer};
 use crate::instances;
+use crate::notify::Notifier;
+use crate::track::Trackers;
 use crate::trial::{Event, InForce, Input, Origin, Output, Rollback};
 
 /// What the API asks of the main task.
@@ -85,18 +87,23 @@ pub(crate) struct Keeper {
     shown: watch::Sender<Shown>,
     director: Director,
     vrrp: vrrp::shell::Handle,
+    trackers: Trackers,
+    notifier: Notifier,
     maintenance: watch::Sender<Option<PathBuf>>,
 }
 
 impl Keeper {
-    /// `config` is in force already.
+    /// `config` is in force already, but for what is tracked.
     pub(crate) fn new(
         config: Config,
         own_file: &Path,
         director: Director,
         vrrp: vrrp::shell::Handle,
+        notifier: Notifier,
         maintenance: watch::Sender<Option<PathBuf>>,
     ) -> Self {
+        let mut trackers = Trackers::new(vrrp.track_writer());
+        trackers.set(&config);
         // An operator names it from another directory.
         let own_file = std::path::absolute(own_file).unwrap_or_else(|_| own_file.to_owned());
         let global = config.global.clone();
@@ -105,7 +112,7 @@ impl Keeper {
         let shown =
             Shown { origin, until: None, rollback: None, own_file: false, last_reload: None };
         let shown = watch::Sender::new(shown);
-        Self { in_force, own_file, global, shown, director, vrrp, maintenance }
+        Self { in_force, own_file, global, shown, director, vrrp, trackers, notifier, maintenance }
     }
 
     /// What the status shows.
@@ -217,13 +224,15 @@ impl Keeper {
         while let Some(output) = self.in_force.poll_output() {
             match output {
                 Output::PutInForce(config) => {
+                    self.notifier.set(&config);
+                    self.vrrp.reload(config.vrrp_instances.clone());
+                    self.trackers.set(&config);
                     // The director is gone only when lvsd stops.
                     let _ = self.director.send(Message::Define(
                         config.virtual_servers,
                         config.ipvs,
                         plan.take(),
                     ));
-                    self.vrrp.reload(config.vrrp_instances);
                     // The watching task is gone only when lvsd stops.
                     let _ = self.maintenance.send(config.global.maintenance_dir);
                 }

@@ -9,17 +9,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use checkers::probe::{Program, run_program};
-use checkers::{Monitor, MonitorStatus, ProbeResult, Statistics};
-use config::{Script, VirtualServer};
+use checkers::{Monitor, MonitorStatus, Statistics};
+use config::VirtualServer;
 use engine::{
     Engine, Event, Health, Input, Output, Override, Preview, ServerName, Settings, Snapshot, Step,
     View,
 };
 use ipvs::{Client, Table};
 use tokio::sync::oneshot;
+use vrrp::shell::TrackWriter;
+use vrrp::{Condition, Thing};
 
 use crate::owned::OwnedFile;
+use crate::script;
 use crate::wishes::WishesFile;
 
 /// What the director is told and asked.
@@ -74,6 +76,8 @@ pub(crate) struct Parts {
     pub(crate) checkers: checkers::runner::Handle,
     pub(crate) owned: OwnedFile,
     pub(crate) wishes: WishesFile,
+    /// Whom the quorums concern too.
+    pub(crate) tracks: TrackWriter,
     /// Where scripts run.
     pub(crate) runtime: tokio::runtime::Handle,
 }
@@ -192,9 +196,13 @@ impl Parts {
                 Output::SaveOwned(owned) => self.owned.save(&owned),
                 Output::SaveWishes(overrides, leaving) => self.wishes.save(&overrides, &leaving),
                 Output::Run { script, environment } => {
-                    self.runtime.spawn(run_script(script, environment));
+                    let run = script::run_and_log(script, Vec::new(), environment, SCRIPT_TIMEOUT);
+                    self.runtime.spawn(run);
                 }
-                Output::Event(event) => log(&event),
+                Output::Event(event) => {
+                    self.tell_vrrp(&event);
+                    log(&event);
+                }
             }
         }
     }
@@ -206,6 +214,17 @@ impl Parts {
     ) -> Result<Preview, String> {
         let snapshot = self.read_kernel(!servers.is_empty())?;
         Ok(self.engine.preview(servers, settings, &snapshot, Instant::now()))
+    }
+
+    /// An instance may track the quorum of a virtual server.
+    fn tell_vrrp(&self, event: &Event) {
+        if let Event::Quorum { name, up, words } = event {
+            let condition = match up {
+                true => Condition::Works,
+                false => Condition::Fails(format!("no quorum, {words}")),
+            };
+            self.tracks.set(Thing::VirtualServer(name.clone()), condition);
+        }
     }
 
     /// The kernel's IPVS, opened when something needs it.
@@ -268,16 +287,6 @@ impl Parts {
 
 /// A script that takes longer is killed.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(60);
-
-async fn run_script(script: Script, environment: Vec<(&'static str, String)>) {
-    let name = script.command.join(" ");
-    let Script { command, user } = script;
-    let program = Program { command, user, environment, ..Program::default() };
-    match run_program(program, SCRIPT_TIMEOUT).await {
-        ProbeResult::Passed => tracing::info!("script {name}: done"),
-        failed => tracing::warn!("script {name}: {failed}"),
-    }
-}
 
 fn log(event: &Event) {
     match event {

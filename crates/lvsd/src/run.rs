@@ -17,6 +17,7 @@ use crate::RunArguments;
 use crate::definitions::{Keeper, Request};
 use crate::director::{self, Director, Message, Parts};
 use crate::guard::link::{Begin, FromWorker, Link};
+use crate::notify::Notifier;
 use crate::owned::OwnedFile;
 use crate::report::Reporter;
 use crate::socket::ControlSocket;
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         // First of all, so that a stop during the start is a clean one: the guard has kept what
         // arrived until now.
         let signals = Signals::new()?;
@@ -88,7 +89,10 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
             }
         }
         Ok(())
-    })
+    });
+    // A thread that hangs in a file system must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 /// How long open connections may take when another worker is to go on.
@@ -103,6 +107,9 @@ pub(crate) enum Ending {
     HandOver,
 }
 
+/// A stop waits so long for notify scripts.
+const STOP_NOTIFY: Duration = Duration::from_secs(5);
+
 /// The running parts.
 struct Daemon {
     keeper: Keeper,
@@ -110,6 +117,9 @@ struct Daemon {
     director_thread: thread::JoinHandle<()>,
     reporter: Arc<Reporter>,
     guard: worker::Guard,
+    notifier: Notifier,
+    /// VRRP has ended, and everybody has been told.
+    all_told: oneshot::Receiver<()>,
 }
 
 impl Daemon {
@@ -133,22 +143,41 @@ impl Daemon {
         let (servers, settings) = (config.virtual_servers.clone(), config.ipvs.clone());
         let engine = Engine::new(servers, settings, kept, Instant::now());
         let runtime = tokio::runtime::Handle::current();
-        let parts = Parts { engine, client, checkers, owned, wishes, runtime };
+        let (events, vrrp_events) = std::sync::mpsc::channel();
+        let notifier = Notifier::new(runtime.clone());
+        notifier.set(&config);
+        let vrrp = vrrp::shell::spawn(config.vrrp_instances.clone(), events, Some(watched))?;
+        let tracks = vrrp.track_writer();
+        let parts = Parts { engine, client, checkers, owned, wishes, tracks, runtime };
         let director_thread = director::spawn(parts, messages)?;
 
         let maintenance =
             maintenance::watch(config.global.maintenance_dir.clone(), director.clone());
-        let (events, vrrp_events) = std::sync::mpsc::channel();
         let roles = director.clone();
-        let vrrp = vrrp::shell::spawn(config.vrrp_instances.clone(), events, Some(watched))?;
+        let telling = notifier.clone();
+        let (told, all_told) = oneshot::channel();
         thread::Builder::new()
             .name("vrrp-log".to_owned())
-            .spawn(move || vrrp_events.iter().for_each(|event| report_vrrp(&roles, &event)))
+            .spawn(move || {
+                for event in vrrp_events {
+                    report_vrrp(&roles, &event);
+                    telling.tell(&event);
+                }
+                // Nobody waits for it when the start fails.
+                let _ = told.send(());
+            })
             .context("starting the log thread of VRRP")?;
 
         let status_reader = vrrp.status_reader();
         let router_id = config.global.router_id.clone();
-        let keeper = Keeper::new(config, &arguments.config, director.clone(), vrrp, maintenance);
+        let keeper = Keeper::new(
+            config,
+            &arguments.config,
+            director.clone(),
+            vrrp,
+            notifier.clone(),
+            maintenance,
+        );
         let reporter = Arc::new(Reporter {
             director: director.clone(),
             requests,
@@ -160,7 +189,7 @@ impl Daemon {
             guard: guard.clone(),
             begin,
         });
-        Ok(Self { keeper, director, director_thread, reporter, guard })
+        Ok(Self { keeper, director, director_thread, reporter, guard, notifier, all_told })
     }
 
     /// Takes the new definitions, if the file is right; otherwise nothing changes.
@@ -182,7 +211,15 @@ impl Daemon {
     /// Addresses first, so that the other director takes over while the rest ends.
     async fn stop(self) {
         self.keeper.stop();
+        let notified = async move {
+            // If VRRP hangs there is nothing to be told.
+            let _ = tokio::time::timeout(STOP_NOTIFY, self.all_told).await;
+            self.notifier.finish(STOP_NOTIFY).await;
+        };
+        let notified = tokio::spawn(notified);
         end_director(&self.director, self.director_thread, Message::Stop).await;
+        // An error means that it panicked, which was printed.
+        let _ = notified.await;
     }
 
     /// VRRP last: it speaks for this director until the next worker does.

@@ -113,6 +113,11 @@ impl Group {
                 members[at].handle(Input::Group(order), now);
             }
         }
+        self.observe(members, now)
+    }
+
+    /// The group's change of state, if there is one, whatever it may wish.
+    pub fn observe(&mut self, members: &[&mut Instance], now: Instant) -> Option<Event> {
         let leader = members.first()?;
         let to = leader.state();
         if to == self.state || members.iter().any(|member| member.state() != to) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::worker::Worker;
+use crate::event::Event;
 use crate::group::{Group, GroupStatus};
 use crate::instance::{Input, Instance};
 use crate::track::{Condition, Thing};
@@ -73,6 +74,18 @@ impl Worker {
 
     /// Lets each group tell its members what to do.
     pub(super) fn settle(&mut self) {
+        self.for_groups(Group::settle);
+    }
+
+    /// Tells of the groups' changes and leaves them at that.
+    pub(super) fn observe_groups(&mut self) {
+        self.for_groups(|group, members, now| group.observe(members, now));
+    }
+
+    fn for_groups(
+        &mut self,
+        act: impl Fn(&mut Group, &mut [&mut Instance], Instant) -> Option<Event>,
+    ) {
         for at in 0..self.groups.len() {
             let group = &mut self.groups[at];
             let mut members: Vec<&mut Instance> = self
@@ -81,7 +94,7 @@ impl Worker {
                 .map(|runner| &mut runner.instance)
                 .filter(|instance| instance.spec().group.as_deref() == Some(group.name()))
                 .collect();
-            let event = group.settle(&mut members, Instant::now());
+            let event = act(group, &mut members, Instant::now());
             for at in 0..self.runners.len() {
                 self.drain(at);
             }

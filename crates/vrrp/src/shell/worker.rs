@@ -243,6 +243,7 @@ impl Worker {
         for at in 0..self.runners.len() {
             self.handle(at, Input::Shutdown);
         }
+        self.observe_groups();
     }
 
     pub(super) fn handle(&mut self, at: usize, input: Input) {
