@@ -21,7 +21,8 @@ pub use lateness::Lateness;
 pub use outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 pub use schedule::Limits;
 pub use spec::{
-    Check, Connect, Damping, Header, HttpGet, Initial, Kind, MiscCheck, Monitor, StatusRange,
-    TcpCheck, Timing, Tls,
+    BasicAuth, Check, ClientCertificate, Connect, Damping, Digest, Expect, Expectation, Header,
+    HttpGet, HttpMethod, HttpRequest, HttpVersion, Initial, Kind, MiscCheck, Monitor, Pattern,
+    PatternError, Secret, StatusRange, TcpCheck, Timing, Tls,
 };
 pub use supervisor::{Event, MonitorStatus, Statistics, Transition};

@@ -109,9 +109,11 @@ pub enum Cause {
     Protocol,
     /// An HTTP status that is not among the passing ones.
     Status(u16),
+    /// The answer is complete and of the right protocol, but does not say what it should.
+    Content,
     /// The certificate is not for the expected name.
     NameMismatch,
-    /// The certificate is expired or not valid yet.
+    /// The certificate is expired, is not valid yet, or expires too soon.
     CertificateExpired,
     /// The certificate is not signed by a trusted authority.
     CertificateUntrusted,
@@ -134,6 +136,7 @@ impl Cause {
             Self::Closed => "closed",
             Self::Protocol => "protocol",
             Self::Status(_) => "status",
+            Self::Content => "content",
             Self::NameMismatch => "name_mismatch",
             Self::CertificateExpired => "certificate_expired",
             Self::CertificateUntrusted => "certificate_untrusted",

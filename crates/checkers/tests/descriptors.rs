@@ -9,24 +9,23 @@
 
 mod common;
 
-use checkers::{Kind, Tls};
-use common::{LONG, http, local, misc, run, tcp};
+use checkers::{HttpGet, Kind, Tls};
+use common::{LONG, get, local, misc, run, tcp};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 #[tokio::test]
 async fn no_descriptor_is_local_trouble() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let https = http();
-    let https = Kind::Http(checkers::HttpGet {
-        tls: Some(Tls { verify: false, server_name: None, ca_file: None }),
-        ..https
+    let https = Kind::Http(HttpGet {
+        tls: Some(Tls { verify: false, ..Tls::VERIFIED }),
+        ..HttpGet::default()
     });
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     // Descriptors are given from the lowest free number up.
     setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
     let tcp = run(address, tcp(checkers::Connect::default()), LONG).await;
-    let http = run(address, Kind::Http(http()), LONG).await;
+    let http = run(address, get(), LONG).await;
     let https = run(address, https, LONG).await;
     let misc = run(address, misc(&["/bin/true"]), LONG).await;
     setrlimit(Resource::RLIMIT_NOFILE, hard.min(1024), hard).unwrap();

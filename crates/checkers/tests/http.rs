@@ -10,14 +10,10 @@ mod common;
 
 use std::time::Duration;
 
-use checkers::{Cause, Header, HttpGet, Kind, ProbeResult, StatusRange};
-use common::{LONG, SHORT, answering, failure, http, read_head, refusing, run, server};
+use checkers::{Cause, Header, HttpRequest, ProbeResult, Secret, StatusRange};
+use common::faults::{First, dripping, refusing, resetting, silent};
+use common::{LONG, SHORT, answering, failure, get, read_head, request, run, server};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-
-fn get() -> Kind {
-    Kind::Http(http())
-}
 
 #[tokio::test]
 async fn complete_answers_pass() {
@@ -47,8 +43,9 @@ async fn a_body_that_is_announced_and_kept_open_is_read_to_its_length() {
 
 #[tokio::test]
 async fn the_status_decides() {
-    let check =
-        |first, last| Kind::Http(HttpGet { status: vec![StatusRange { first, last }], ..http() });
+    let check = |first, last| {
+        request(HttpRequest { status: vec![StatusRange { first, last }], ..HttpRequest::default() })
+    };
     let address = answering(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n").await;
     let outcome = run(address, get(), LONG).await;
     assert_eq!(failure(&outcome, Cause::Status(500)), "status 500 (expected 200-299)");
@@ -59,7 +56,10 @@ async fn the_status_decides() {
         b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n";
     let address = answering(redirect).await;
     let outcome = run(address, get(), LONG).await;
-    assert_eq!(failure(&outcome, Cause::Status(302)), "status 302 (expected 200-299)");
+    assert_eq!(
+        failure(&outcome, Cause::Status(302)),
+        "status 302 (expected 200-299), Location: \"http://192.0.2.1/\""
+    );
     assert_eq!(run(address, check(300, 399), LONG).await.result, ProbeResult::Passed);
 }
 
@@ -74,17 +74,16 @@ async fn the_request_is_what_the_check_says() {
         }
     })
     .await;
-    let header = Header { name: "X-Probe".into(), value: "yes".into() };
-    let check = HttpGet {
-        path: "/a?b=c".into(),
+    let header = Header { name: "X-Probe".into(), value: Secret::new("yes") };
+    let check = request(HttpRequest {
         host: Some("www.example.org".into()),
         headers: vec![header],
-        ..http()
-    };
-    assert_eq!(run(address, Kind::Http(check), LONG).await.result, ProbeResult::Passed);
+        ..HttpRequest::default()
+    });
+    assert_eq!(run(address, check, LONG).await.result, ProbeResult::Passed);
     assert_eq!(
         receiver.recv_timeout(LONG).unwrap(),
-        "GET /a?b=c HTTP/1.1\r\nhost: www.example.org\r\nuser-agent: lvsd\r\naccept: */*\r\n\
+        "GET /healthz HTTP/1.1\r\nhost: www.example.org\r\nuser-agent: lvsd\r\naccept: */*\r\n\
          connection: close\r\nx-probe: yes\r\n\r\n"
     );
 }
@@ -128,49 +127,21 @@ async fn an_answer_cut_short_fails() {
 #[tokio::test]
 async fn a_reset_in_the_middle_fails() {
     for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"] {
-        let address = server(move |mut stream| async move {
-            read_head(&mut stream).await;
-            let _ = stream.write_all(answer).await;
-            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-        })
-        .await;
+        let address = resetting(First::Client, answer).await;
         let outcome = run(address, get(), LONG).await;
         assert_eq!(failure(&outcome, Cause::Reset), "connection reset");
     }
 }
 
-/// Writes `piece` for ever, with a pause before each.
-async fn drip(mut stream: TcpStream, start: &[u8], piece: &[u8], pause: Duration) {
-    read_head(&mut stream).await;
-    let _ = stream.write_all(start).await;
-    while stream.write_all(piece).await.is_ok() {
-        tokio::time::sleep(pause).await;
-    }
-}
-
 #[tokio::test]
 async fn silence_and_slowness_end_at_the_timeout() {
-    let silent = server(|stream| async move {
-        let _stream = stream;
-        std::future::pending::<()>().await;
-    })
-    .await;
-    let slow_head =
-        server(|stream| drip(stream, b"HTTP/1.1 200 OK\r\nX: ", b"x", Duration::from_millis(50)))
-            .await;
-    let slow_body = server(|stream| {
-        drip(
-            stream,
-            b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
-            b"x",
-            Duration::from_millis(50),
-        )
-    })
-    .await;
-    let interim =
-        server(|stream| drip(stream, b"", b"HTTP/1.1 102 Wait\r\n\r\n", Duration::ZERO)).await;
+    let pause = Duration::from_millis(50);
+    let slowly = async |start| dripping(First::Client, start, b"x", pause).await;
+    let slow_head = slowly(b"HTTP/1.1 200 OK\r\nX: ").await;
+    let slow_body = slowly(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").await;
+    let interim = dripping(First::Client, b"", b"HTTP/1.1 102 Wait\r\n\r\n", Duration::ZERO).await;
     for (address, step) in [
-        (silent, "waiting for the answer"),
+        (silent().await, "waiting for the answer"),
         (slow_head, "waiting for the answer"),
         (slow_body, "reading the body"),
         (interim, "waiting for the answer"),
@@ -184,13 +155,13 @@ async fn silence_and_slowness_end_at_the_timeout() {
 
 #[tokio::test]
 async fn endless_heads_are_refused() {
-    let one_line =
-        server(|stream| drip(stream, b"HTTP/1.1 200 OK\r\nX: ", &[b'x'; 4096], Duration::ZERO))
-            .await;
-    let many_lines = server(|stream| async move {
-        drip(stream, b"HTTP/1.1 200 OK\r\n", &b"X: y\r\n".repeat(1000), Duration::ZERO).await;
-    })
-    .await;
+    const LINES: &[u8] = {
+        const LINE: [[u8; 6]; 700] = [*b"X: y\r\n"; 700];
+        LINE.as_flattened()
+    };
+    let endless = async |start, piece| dripping(First::Client, start, piece, Duration::ZERO).await;
+    let one_line = endless(b"HTTP/1.1 200 OK\r\nX: ", &[b'x'; 4096]).await;
+    let many_lines = endless(b"HTTP/1.1 200 OK\r\n", LINES).await;
     for address in [one_line, many_lines] {
         let outcome = run(address, get(), LONG).await;
         let text = failure(&outcome, Cause::Protocol);

@@ -16,9 +16,11 @@ use std::time::{Duration, Instant};
 
 use checkers::runner::{self, Handle};
 use checkers::{
-    Check, Connect, Event, Initial, Kind, MiscCheck, Monitor, Start, State, Timing, Transition,
+    Check, Connect, Event, HttpGet, HttpRequest, Initial, Kind, MiscCheck, Monitor, Start, State,
+    Timing, Transition,
 };
-use common::{HANG, LONG, http, refusing, tcp};
+use common::faults::refusing;
+use common::{HANG, LONG, tcp};
 
 const QUICK: Timing = Timing {
     interval: Duration::from_millis(50),
@@ -82,7 +84,9 @@ fn slow_servers_delay_no_other() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let counting = TcpListener::bind("127.0.0.1:0").unwrap();
     let slow = |number: usize| {
-        let kind = checkers::HttpGet { path: format!("/{number}"), ..http() };
+        let path = format!("/{number}");
+        let requests = vec![HttpRequest { path, ..HttpRequest::default() }];
+        let kind = HttpGet { requests, ..HttpGet::default() };
         monitor(silent.local_addr().unwrap(), Kind::Http(kind), Timing { timeout: LONG, ..QUICK })
     };
     let mut monitors: Vec<_> = (0..50).map(|number| (slow(number), Start::Up)).collect();
@@ -151,7 +155,9 @@ fn local_trouble_is_told_and_the_state_stays() {
 fn thousands_of_monitors_are_set_and_seen_at_once() {
     let (_socket, address) = refusing();
     let one = |number: usize| {
-        let kind = checkers::HttpGet { path: format!("/{number}"), ..http() };
+        let path = format!("/{number}");
+        let requests = vec![HttpRequest { path, ..HttpRequest::default() }];
+        let kind = HttpGet { requests, ..HttpGet::default() };
         (monitor(address, Kind::Http(kind), Timing { interval: LONG, ..QUICK }), Start::Up)
     };
     let (handle, _events) = start();

@@ -9,10 +9,10 @@
 mod common;
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use checkers::{Cause, Connect, ProbeResult};
-use common::{HANG, LONG, SHORT, failure, local, refusing, run, tcp};
+use common::faults::{filtered, refusing};
+use common::{HANG, LONG, SHORT, failure, local, run, tcp};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -60,20 +60,7 @@ async fn fails_when_nobody_listens() {
 
 #[tokio::test]
 async fn fails_when_nobody_answers() {
-    // A full accept queue drops further SYNs: one place, taken by connections never accepted.
-    let listener =
-        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap().as_socket().unwrap();
-    let mut filling = Vec::new();
-    loop {
-        let connecting = tokio::net::TcpStream::connect(address);
-        match tokio::time::timeout(Duration::from_millis(500), connecting).await {
-            Ok(stream) => filling.push(stream.unwrap()),
-            Err(_) => break,
-        }
-    }
+    let (_sockets, address) = filtered().await;
     let outcome = run(address, tcp(connect()), SHORT).await;
     let text = failure(&outcome, Cause::TimedOut);
     assert_eq!(text, "timed out after 300ms while connecting");

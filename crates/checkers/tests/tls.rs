@@ -13,7 +13,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use checkers::probe::tls::provider;
-use checkers::{Cause, HttpGet, Kind, ProbeResult, Tls};
+use checkers::{Cause, HttpGet, HttpRequest, Kind, ProbeResult, Tls};
+use common::faults::{First, closing, saying, silent};
 use common::{LONG, SHORT, answering, failure, http, local, read_head, run, server};
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -83,28 +84,30 @@ async fn https(
 }
 
 fn check(tls: Tls) -> Kind {
-    Kind::Http(HttpGet { tls: Some(tls), ..http() })
+    Kind::Http(HttpGet { tls: Some(tls), ..http(HttpRequest::default()) })
 }
 
 fn trusting(authority: &Authority, name: Option<&str>) -> Tls {
     Tls {
-        verify: true,
         server_name: name.map(str::to_owned),
         ca_file: Some(authority.file.path().to_owned()),
+        ..Tls::VERIFIED
     }
 }
 
-const UNVERIFIED: Tls = Tls { verify: false, server_name: None, ca_file: None };
+fn unverified() -> Tls {
+    Tls { verify: false, ..Tls::VERIFIED }
+}
 
 #[tokio::test]
 async fn a_certificate_for_the_name_by_a_trusted_authority_passes() {
     let authority = authority();
     let address = https(&["www.example.org", "127.0.0.1"], Some(&authority), |_| ()).await;
     // By SNI name, by the address, and by the Host value without its port.
+    let host = Some("www.example.org:8443".into());
     let by_host = HttpGet {
         tls: Some(trusting(&authority, None)),
-        host: Some("www.example.org:8443".into()),
-        ..http()
+        ..http(HttpRequest { host, ..HttpRequest::default() })
     };
     for kind in [
         check(trusting(&authority, Some("www.example.org"))),
@@ -162,7 +165,7 @@ async fn wrong_certificates_fail_each_with_its_reason() {
     );
 
     for address in [other_name, expired, future, self_signed] {
-        let outcome = run(address, check(UNVERIFIED), LONG).await;
+        let outcome = run(address, check(unverified()), LONG).await;
         assert_eq!(outcome.result, ProbeResult::Passed, "verify = false accepts it");
     }
 }
@@ -170,36 +173,26 @@ async fn wrong_certificates_fail_each_with_its_reason() {
 #[tokio::test]
 async fn an_answer_cut_short_fails_over_tls_too() {
     let address = https(&["www.example.org"], None, |_| ()).await;
-    let check = HttpGet { tls: Some(UNVERIFIED), path: "/short".into(), ..http() };
+    let short = HttpRequest { path: "/short".into(), ..HttpRequest::default() };
+    let check = HttpGet { tls: Some(unverified()), requests: vec![short], ..HttpGet::default() };
     failure(&run(address, Kind::Http(check), LONG).await, Cause::Closed);
 }
 
 #[tokio::test]
 async fn servers_without_tls_fail() {
     let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-    let silent = server(|stream| async move {
-        let _stream = stream;
-        std::future::pending::<()>().await;
-    })
-    .await;
-    let closing = server(|stream| async move { drop(stream) }).await;
-
-    let plain_server = server(|mut stream| async move {
-        let _ = stream.write_all(b"220 mail.example.org ESMTP\r\n").await;
-        read_head(&mut stream).await;
-    })
-    .await;
-    let text = failure(&run(plain_server, check(UNVERIFIED), LONG).await, Cause::Tls);
+    let mail = saying(First::Server, b"220 mail.example.org ESMTP\r\n").await;
+    let text = failure(&run(mail, check(unverified()), LONG).await, Cause::Tls);
     assert!(text.starts_with("TLS: "), "{text}");
 
-    let outcome = run(silent, check(UNVERIFIED), SHORT).await;
+    let outcome = run(silent().await, check(unverified()), SHORT).await;
     assert_eq!(
         failure(&outcome, Cause::TimedOut),
         "timed out after 300ms while shaking hands (TLS)"
     );
     // It waits for the end of a request that a handshake never has.
-    failure(&run(plain, check(UNVERIFIED), SHORT).await, Cause::TimedOut);
-    let outcome = run(closing, check(UNVERIFIED), LONG).await;
+    failure(&run(plain, check(unverified()), SHORT).await, Cause::TimedOut);
+    let outcome = run(closing().await, check(unverified()), LONG).await;
     assert!(
         matches!(&outcome.result, ProbeResult::Failed(failure)
             if matches!(failure.cause, Cause::Closed | Cause::Reset)),
@@ -210,7 +203,7 @@ async fn servers_without_tls_fail() {
 #[tokio::test]
 async fn without_a_file_the_systems_authorities_decide() {
     let address = https(&["127.0.0.1"], None, |_| ()).await;
-    let system = Tls { verify: true, server_name: None, ca_file: None };
+    let system = Tls::VERIFIED;
     let outcome = run(address, check(system), LONG).await;
     if std::path::Path::new("/etc/ssl/certs/ca-certificates.crt").exists() {
         failure(&outcome, Cause::CertificateUntrusted);
@@ -223,9 +216,8 @@ async fn without_a_file_the_systems_authorities_decide() {
 #[tokio::test]
 async fn unreadable_authorities_are_local_trouble() {
     let address = https(&["www.example.org"], None, |_| ()).await;
-    let with = |path: &std::path::Path| {
-        check(Tls { verify: true, server_name: None, ca_file: Some(path.to_owned()) })
-    };
+    let with =
+        |path: &std::path::Path| check(Tls { ca_file: Some(path.to_owned()), ..Tls::VERIFIED });
     let text = local(&run(address, with("/nonexistent/ca.pem".as_ref()), LONG).await);
     assert!(text.starts_with("read ca_file /nonexistent/ca.pem: "), "{text}");
 
@@ -233,7 +225,7 @@ async fn unreadable_authorities_are_local_trouble() {
     let text = local(&run(address, with(empty.path()), LONG).await);
     assert!(text.ends_with("no certificate in it"), "{text}");
 
-    let bad_name = Tls { server_name: Some("-".into()), ..UNVERIFIED };
+    let bad_name = Tls { server_name: Some("-".into()), ..unverified() };
     let text = local(&run(address, check(bad_name), LONG).await);
     assert_eq!(text, "`-` is not a valid server name for TLS");
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::{
-    Check, Connect, Damping, Header, HttpGet, Initial, Kind, MiscCheck, StatusRange, TcpCheck,
-    Timing, Tls,
+    Check, Connect, Damping, Header, HttpGet, HttpRequest, Initial, Kind, MiscCheck, Secret,
+    StatusRange, TcpCheck, Timing, Tls,
 };
 use config::{
     Config, Drain, DrainPolicy, Global, Ipvs, OnFailure, Panic, Persistence, Policy, RealServer,
@@ -57,17 +57,6 @@ fn keys(addresses: &str) -> Vec<String> {
 
 fn check(kind: Kind) -> Check {
     Check { kind, timing: Timing::default() }
-}
-
-fn plain_http() -> HttpGet {
-    HttpGet {
-        connect: Connect::default(),
-        tls: None,
-        path: "/".to_owned(),
-        host: None,
-        headers: Vec::new(),
-        status: vec![StatusRange { first: 200, last: 299 }],
-    }
 }
 
 #[test]
@@ -332,6 +321,7 @@ fn real_servers_inherit_what_they_do_not_say() {
             interface: Some("eth1".to_owned()),
             mark: Some(255),
         },
+        ..TcpCheck::default()
     };
     let tcp_timing = Timing {
         interval: Duration::from_secs(60),
@@ -353,16 +343,20 @@ fn real_servers_inherit_what_they_do_not_say() {
         tls: Some(Tls {
             verify: false,
             server_name: Some("sni.example.com".to_owned()),
-            ca_file: None,
+            ..Tls::VERIFIED
         }),
-        path: "/healthz?x=1".to_owned(),
-        host: Some("www.example.com".to_owned()),
-        headers: vec![Header { name: "X-One".to_owned(), value: "1".to_owned() }],
-        status: vec![
-            StatusRange { first: 200, last: 204 },
-            StatusRange { first: 301, last: 301 },
-            StatusRange { first: 404, last: 404 },
-        ],
+        requests: vec![HttpRequest {
+            path: "/healthz?x=1".to_owned(),
+            host: Some("www.example.com".to_owned()),
+            headers: vec![Header { name: "X-One".to_owned(), value: Secret::new("1") }],
+            status: vec![
+                StatusRange { first: 200, last: 204 },
+                StatusRange { first: 301, last: 301 },
+                StatusRange { first: 404, last: 404 },
+            ],
+            ..HttpRequest::default()
+        }],
+        ..HttpGet::default()
     };
     let inherited =
         vec![Check { kind: Kind::Tcp(tcp), timing: tcp_timing }, check(Kind::Http(http))];
@@ -383,10 +377,7 @@ fn real_servers_inherit_what_they_do_not_say() {
         virtual_server: "web".to_owned(),
         weight: 1,
     };
-    let https = HttpGet {
-        tls: Some(Tls { verify: true, server_name: None, ca_file: None }),
-        ..plain_http()
-    };
+    let https = HttpGet { tls: Some(Tls::VERIFIED), ..HttpGet::default() };
     // The default timeout, 1 s, would be longer than the interval.
     let half_a_second = Duration::from_millis(500);
     let timing = Timing { interval: half_a_second, timeout: half_a_second, ..Timing::default() };

@@ -24,8 +24,8 @@ quorum_up = { zzzzzzzz = 1 }
 drain = { zzzzzzzz = 1 }
 checks = [
     { zzzzzzzz = 1, flap_damping = { zzzzzzzz = 1 } },
-    { tcp_check = { zzzzzzzz = 1 } },
-    { http_get = { zzzzzzzz = 1, tls = { zzzzzzzz = 1 } } },
+    { tcp_check = { zzzzzzzz = 1, send = { zzzzzzzz = 1 }, expect = { zzzzzzzz = 1 } } },
+    { http_get = { zzzzzzzz = 1, tls = { zzzzzzzz = 1 }, auth = { zzzzzzzz = 1 }, urls = [{ zzzzzzzz = 1 }] } },
     { misc_check = { zzzzzzzz = 1 } },
 ]
 [vrrp_instance.VI_1]
@@ -46,7 +46,7 @@ zzzzzzzz = 1
 "#;
 
 /// What a table is called in an error, and its heading in the reference.
-const HEADINGS: [(&str, &str); 30] = [
+const HEADINGS: [(&str, &str); 34] = [
     ("a configuration", "The top of a file"),
     ("`[global]`", "`[global]`"),
     ("`[ipvs]`", "`[ipvs]`"),
@@ -62,7 +62,11 @@ const HEADINGS: [(&str, &str); 30] = [
     ("a check", "`checks`"),
     ("`flap_damping`", "`flap_damping`"),
     ("`tcp_check`", "`tcp_check`"),
+    ("`send`", "`send`"),
+    ("`expect`", "`expect`"),
     ("`http_get`", "`http_get`"),
+    ("a URL", "`urls`"),
+    ("`auth`", "`auth`"),
     ("`tls`", "`tls`"),
     ("`misc_check`", "`misc_check`"),
     ("a VRRP instance", "`[vrrp_instance.NAME]`"),

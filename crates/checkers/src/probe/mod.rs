@@ -5,6 +5,7 @@
     reason = "probes are the part of this crate that has sockets, processes and a clock"
 )]
 
+mod content;
 mod http;
 mod misc;
 mod program;
@@ -49,7 +50,7 @@ pub async fn run(monitor: &Monitor, state: State, context: &Context) -> Outcome 
     let started = Instant::now();
     let deadline = Deadline::new(started, monitor.check.timing.timeout);
     let result = match &monitor.check.kind {
-        Kind::Tcp(check) => tcp::run(monitor.target, check, &deadline).await,
+        Kind::Tcp(check) => tcp::run(monitor.target, check, &deadline, context).await,
         Kind::Http(check) => http::run(monitor.target, check, &deadline, context).await,
         Kind::Misc(check) => misc::run(monitor.target, state, check, &deadline).await,
     };

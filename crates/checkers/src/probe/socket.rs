@@ -71,10 +71,13 @@ pub(super) fn io_stop(doing: &str, error: &io::Error) -> Stop {
 
 fn io_cause(error: &io::Error) -> Option<Cause> {
     let Some(code) = error.raw_os_error() else {
-        return match error.kind() {
-            io::ErrorKind::UnexpectedEof => Some(Cause::Closed),
-            _ => Some(Cause::Protocol),
-        };
+        // Not from a system call, or retold by a library that keeps only its kind.
+        return Some(match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => Cause::Closed,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Cause::Reset,
+            io::ErrorKind::TimedOut => Cause::TimedOut,
+            _ => Cause::Protocol,
+        });
     };
     match Errno::from_raw(code) {
         Errno::ECONNREFUSED => Some(Cause::Refused),

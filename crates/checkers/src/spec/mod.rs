@@ -2,8 +2,11 @@
 //! same server is one monitor, whoever asks for it.
 
 mod connect;
+mod content;
 mod http;
 mod misc;
+mod pattern;
+mod secret;
 mod tcp;
 mod timing;
 mod tls;
@@ -14,11 +17,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use connect::Connect;
-pub use http::{Header, HttpGet, StatusRange};
+pub use content::{Digest, Expectation};
+pub use http::{BasicAuth, Header, HttpGet, HttpMethod, HttpRequest, HttpVersion, StatusRange};
 pub use misc::MiscCheck;
-pub use tcp::TcpCheck;
+pub use pattern::{Pattern, PatternError};
+pub use secret::Secret;
+pub use tcp::{Expect, TcpCheck};
 pub use timing::{Damping, Initial, Timing};
-pub use tls::Tls;
+pub use tls::{ClientCertificate, Tls};
 
 /// One check of one real server. Equal monitors are the same monitor: they run once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,9 +47,9 @@ pub struct Check {
 /// The kinds of check.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
-    /// A TCP connection is made. keepalived: `TCP_CHECK`.
+    /// A TCP connection is made, and perhaps answers. keepalived: `TCP_CHECK`.
     Tcp(TcpCheck),
-    /// An HTTP request is answered as expected. keepalived: `HTTP_GET`, `SSL_GET`.
+    /// HTTP requests are answered as expected. keepalived: `HTTP_GET`, `SSL_GET`.
     Http(HttpGet),
     /// A program exits with status 0. keepalived: `MISC_CHECK`.
     Misc(MiscCheck),

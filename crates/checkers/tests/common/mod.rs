@@ -1,14 +1,16 @@
 //! Monitors and servers for the tests of the probes.
 #![allow(dead_code, reason = "every test file uses its part")]
 
+pub(crate) mod faults;
+
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use checkers::probe::{self, Context};
 use checkers::{
-    Cause, Check, Connect, HttpGet, Kind, MiscCheck, Monitor, Outcome, ProbeResult, State,
-    StatusRange, TcpCheck, Timing,
+    Cause, Check, Connect, HttpGet, HttpRequest, Kind, MiscCheck, Monitor, Outcome, ProbeResult,
+    State, TcpCheck, Timing,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,18 +28,22 @@ pub(crate) fn monitor(target: SocketAddr, kind: Kind, timeout: Duration) -> Moni
 }
 
 pub(crate) fn tcp(connect: Connect) -> Kind {
-    Kind::Tcp(TcpCheck { connect })
+    Kind::Tcp(TcpCheck { connect, ..TcpCheck::default() })
 }
 
-pub(crate) fn http() -> HttpGet {
-    HttpGet {
-        connect: Connect::default(),
-        tls: None,
-        path: "/healthz".into(),
-        host: None,
-        headers: Vec::new(),
-        status: vec![StatusRange::SUCCESS],
-    }
+/// `GET /healthz` over plain HTTP/1.1.
+pub(crate) fn get() -> Kind {
+    request(HttpRequest::default())
+}
+
+/// A request to `/healthz` over plain HTTP/1.1.
+pub(crate) fn request(request: HttpRequest) -> Kind {
+    Kind::Http(http(request))
+}
+
+pub(crate) fn http(request: HttpRequest) -> HttpGet {
+    let request = HttpRequest { path: "/healthz".into(), ..request };
+    HttpGet { requests: vec![request], ..HttpGet::default() }
 }
 
 pub(crate) fn misc(command: &[&str]) -> Kind {
@@ -108,12 +114,4 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> Strin
         }
     }
     String::from_utf8(head).unwrap()
-}
-
-/// A port of 127.0.0.1 on which nobody listens, and nobody can while the socket lives.
-pub(crate) fn refusing() -> (socket2::Socket, SocketAddr) {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    (socket, address)
 }

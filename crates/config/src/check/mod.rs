@@ -1,6 +1,7 @@
 //! The entries of `checks`.
 
 mod connect;
+mod expect;
 mod http;
 mod misc;
 mod tcp;

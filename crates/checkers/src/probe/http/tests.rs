@@ -1,23 +1,28 @@
-use super::*;
-use crate::spec::{Connect, Header, Tls};
+use std::time::{Duration, Instant};
 
-fn check() -> HttpGet {
-    HttpGet {
-        connect: Connect::default(),
-        tls: None,
-        path: "/healthz?full=1".into(),
-        host: None,
-        headers: Vec::new(),
-        status: vec![StatusRange::SUCCESS],
-    }
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::*;
+use crate::spec::{BasicAuth, Header, Secret, StatusRange, Tls};
+
+fn wanted() -> HttpRequest {
+    HttpRequest { path: "/healthz?full=1".into(), ..HttpRequest::default() }
 }
 
-fn headers(check: &HttpGet, address: &str) -> Vec<(String, String)> {
-    let request = request(address.parse().unwrap(), check).unwrap();
+fn header(name: &str, value: &str) -> Header {
+    Header { name: name.into(), value: Secret::new(value) }
+}
+
+fn headers_of(check: &HttpGet, wanted: &HttpRequest, address: &str) -> Vec<(String, String)> {
+    let request = request::build(address.parse().unwrap(), check, wanted).unwrap();
     let pair = |(name, value): (&HeaderName, &HeaderValue)| {
         (name.to_string(), value.to_str().unwrap().to_owned())
     };
     request.headers().iter().map(pair).collect()
+}
+
+fn headers(wanted: &HttpRequest, address: &str) -> Vec<(String, String)> {
+    headers_of(&HttpGet::default(), wanted, address)
 }
 
 fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
@@ -27,7 +32,7 @@ fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
 #[test]
 fn the_request_names_host_and_agent_and_closes() {
     assert_eq!(
-        headers(&check(), "192.0.2.1:8080"),
+        headers(&wanted(), "192.0.2.1:8080"),
         pairs([
             ("host", "192.0.2.1:8080"),
             ("user-agent", "lvsd"),
@@ -39,18 +44,17 @@ fn the_request_names_host_and_agent_and_closes() {
 
 #[test]
 fn own_headers_replace_and_repeat() {
-    let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
-    let check = HttpGet {
+    let wanted = HttpRequest {
         host: Some("www.example.org".into()),
         headers: vec![
             header("User-Agent", "check/1"),
             header("X-Probe", "a"),
             header("X-Probe", "b"),
         ],
-        ..check()
+        ..wanted()
     };
     assert_eq!(
-        headers(&check, "192.0.2.1:80"),
+        headers(&wanted, "192.0.2.1:80"),
         pairs([
             ("host", "www.example.org"),
             ("user-agent", "check/1"),
@@ -66,8 +70,8 @@ fn own_headers_replace_and_repeat() {
 #[test]
 fn the_default_host_is_written_as_clients_do() {
     let host = |address: &str, tls: bool| {
-        let tls = tls.then_some(Tls { verify: true, server_name: None, ca_file: None });
-        headers(&HttpGet { tls, ..check() }, address)[0].1.clone()
+        let check = HttpGet { tls: tls.then_some(Tls::VERIFIED), ..HttpGet::default() };
+        headers_of(&check, &wanted(), address)[0].1.clone()
     };
     assert_eq!(host("192.0.2.1:80", false), "192.0.2.1");
     assert_eq!(host("192.0.2.1:443", false), "192.0.2.1:443");
@@ -86,32 +90,60 @@ fn the_name_in_a_host_value() {
         ("[2001:db8::1]", "2001:db8::1"),
         ("[2001:db8::1]:8443", "2001:db8::1"),
     ] {
-        assert_eq!(without_port(host), name);
+        assert_eq!(request::without_port(host), name);
     }
 }
 
 #[test]
 fn what_cannot_be_sent_is_local() {
-    let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
     for bad in [
-        HttpGet { path: "/a b".into(), ..check() },
-        HttpGet { host: Some("a\nb".into()), ..check() },
-        HttpGet { headers: vec![header("a b", "c")], ..check() },
-        HttpGet { headers: vec![header("a", "b\r\nc: d")], ..check() },
+        HttpRequest { path: "/a b".into(), ..wanted() },
+        HttpRequest { host: Some("a\nb".into()), ..wanted() },
+        HttpRequest { headers: vec![header("a b", "c")], ..wanted() },
+        HttpRequest { headers: vec![header("a", "b\r\nc: d")], ..wanted() },
     ] {
-        let stop = request("192.0.2.1:80".parse().unwrap(), &bad).unwrap_err();
+        let address = "192.0.2.1:80".parse().unwrap();
+        let stop = request::build(address, &HttpGet::default(), &bad).unwrap_err();
         assert!(matches!(stop, Stop::Local(_)), "{stop:?}");
     }
+}
+
+/// The example of RFC 7617, section 2.
+#[test]
+fn basic_authentication_is_encoded_and_stays_hidden() {
+    let auth = BasicAuth { user: "Aladdin".into(), password: Secret::new("open sesame") };
+    let check = HttpGet { auth: Some(auth), ..HttpGet::default() };
+    let headers = headers_of(&check, &wanted(), "192.0.2.1:80");
+    let sent = ("authorization".to_owned(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==".to_owned());
+    assert!(headers.contains(&sent), "{headers:?}");
+
+    let wanted = HttpRequest { headers: vec![header("Cookie", "id=sesame")], ..wanted() };
+    let shown = format!("{check:?} {wanted:?}");
+    assert!(!shown.contains("sesame"), "{shown}");
+}
+
+/// RFC 9113, sections 8.2.2 and 8.3.1.
+#[test]
+fn http2_has_an_absolute_address_and_no_connection_headers() {
+    let check = HttpGet { version: HttpVersion::Http2, ..HttpGet::default() };
+    let address = "[2001:db8::1]:8080".parse().unwrap();
+    let request = request::build(address, &check, &wanted()).unwrap();
+    assert_eq!(request.uri(), "http://[2001:db8::1]:8080/healthz?full=1");
+    assert_eq!(
+        headers_of(&check, &wanted(), "192.0.2.1:80"),
+        pairs([("user-agent", "lvsd"), ("accept", "*/*")])
+    );
 }
 
 #[test]
 fn statuses_are_judged_by_the_ranges() {
     let ranges = [StatusRange::SUCCESS, StatusRange { first: 404, last: 404 }];
     for status in [200, 299, 404] {
-        assert!(expect_status(status, &ranges).is_ok(), "{status}");
+        assert!(answer::expect_status(status, &HeaderMap::new(), &ranges).is_ok(), "{status}");
     }
     for status in [199, 300, 403, 405, 500] {
-        let Err(Stop::Failed(failure)) = expect_status(status, &ranges) else {
+        let Err(Stop::Failed(failure)) = answer::expect_status(status, &HeaderMap::new(), &ranges)
+        else {
             panic!("{status} passed");
         };
         assert_eq!(failure.cause, Cause::Status(status));
@@ -120,11 +152,11 @@ fn statuses_are_judged_by_the_ranges() {
 }
 
 /// What a probe makes of these bytes as the answer, after which the server closes.
-fn judge_answer(answer: &[u8]) -> Result<(), Stop> {
+fn judge_answer(version: HttpVersion, answer: &[u8]) -> Result<(), Stop> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let deadline = Deadline::new(std::time::Instant::now(), std::time::Duration::from_secs(60));
-    let check = check();
-    let request = request("192.0.2.1:80".parse().unwrap(), &check).unwrap();
+    let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
+    let (check, wanted) = (HttpGet { version, ..HttpGet::default() }, wanted());
+    let request = request::build("192.0.2.1:80".parse().unwrap(), &check, &wanted).unwrap();
     let (client, server) = tokio::io::duplex(64 << 10);
     let serve = async {
         let (mut read, mut write) = tokio::io::split(server);
@@ -134,13 +166,15 @@ fn judge_answer(answer: &[u8]) -> Result<(), Stop> {
         let _ = tokio::io::AsyncWriteExt::shutdown(&mut write).await;
         let _ = tokio::io::copy(&mut read, &mut tokio::io::sink()).await;
     };
-    runtime.block_on(async { tokio::join!(exchange(client, request, &check, &deadline), serve).0 })
+    let judge = async |response| answer::judge(response, &wanted, &deadline).await;
+    let exchange = exchange(client, version, request, &deadline, judge);
+    runtime.block_on(async { tokio::join!(exchange, serve).0 })
 }
 
 /// Never a panic, never local trouble, and only an answer with a passing status passes.
 fn holds(answer: &[u8]) -> Result<(), proptest::test_runner::TestCaseError> {
     let passing = [&b"HTTP/1.0 2"[..], b"HTTP/1.1 2"];
-    match judge_answer(answer) {
+    match judge_answer(HttpVersion::Http11, answer) {
         Ok(()) => proptest::prop_assert!(
             // Interim answers (1xx) and empty lines may come first.
             answer.windows(10).any(|window| passing.contains(&window))
@@ -151,6 +185,17 @@ fn holds(answer: &[u8]) -> Result<(), proptest::test_runner::TestCaseError> {
 }
 
 proptest::proptest! {
+    /// A preface of settings is the least that HTTP/2 asks for, so these bytes never pass.
+    #[test]
+    fn any_bytes_are_judged_as_http2(
+        settings in proptest::prelude::any::<bool>(),
+        answer in proptest::collection::vec(proptest::num::u8::ANY, 0..2048),
+    ) {
+        let preface: &[u8] = if settings { b"\0\0\0\x04\0\0\0\0\0" } else { b"" };
+        let result = judge_answer(HttpVersion::Http2, &[preface, &answer].concat());
+        proptest::prop_assert!(matches!(result, Err(Stop::Failed(_))), "{:?}", result);
+    }
+
     #[test]
     fn any_bytes_are_judged(answer in proptest::collection::vec(proptest::num::u8::ANY, 0..2048)) {
         holds(&answer)?;

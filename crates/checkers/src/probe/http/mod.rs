@@ -1,0 +1,78 @@
+//! `http_get`: passes when every answer has a wanted status and content, and is complete.
+
+mod answer;
+mod exchange;
+mod request;
+
+use std::net::SocketAddr;
+
+use super::{Context, Deadline, Passed, Stop, socket, tls};
+use crate::outcome::Cause;
+use crate::spec::{HttpGet, HttpRequest, HttpVersion};
+
+pub(super) use exchange::exchange;
+
+pub(super) async fn run(
+    target: SocketAddr,
+    check: &HttpGet,
+    deadline: &Deadline,
+    context: &Context,
+) -> Result<Passed, Stop> {
+    let mut passed = Passed::default();
+    for wanted in &check.requests {
+        let note = one(target, check, wanted, deadline, context)
+            .await
+            .map_err(|stop| if check.requests.len() > 1 { name(stop, wanted) } else { stop })?;
+        passed.note = note.or(passed.note);
+    }
+    Ok(passed)
+}
+
+/// Says which of several requests it was.
+fn name(stop: Stop, wanted: &HttpRequest) -> Stop {
+    let name = |text: String| format!("{} {}: {text}", wanted.method.as_str(), wanted.path);
+    match stop {
+        Stop::Failed(mut failure) => {
+            failure.text = name(failure.text);
+            Stop::Failed(failure)
+        }
+        Stop::Local(text) => Stop::Local(name(text)),
+    }
+}
+
+/// Makes one request over a connection of its own. Gives the note on the certificate.
+async fn one(
+    target: SocketAddr,
+    check: &HttpGet,
+    wanted: &HttpRequest,
+    deadline: &Deadline,
+    context: &Context,
+) -> Result<Option<String>, Stop> {
+    let address = check.connect.destination(target);
+    let request = request::build(address, check, wanted)?;
+    let stream = socket::connect(target, &check.connect, deadline).await?;
+    let judge = async |response| answer::judge(response, wanted, deadline).await;
+    let Some(settings) = &check.tls else {
+        exchange(stream, check.version, request, deadline, judge).await?;
+        return Ok(None);
+    };
+    let peer = tls::Peer {
+        address,
+        host: wanted.host.as_deref().map(request::without_port),
+        protocols: match check.version {
+            HttpVersion::Http10 => &[],
+            HttpVersion::Http11 => &["http/1.1"],
+            HttpVersion::Http2 => &["h2"],
+        },
+    };
+    let secured = tls::connect(stream, peer, settings, &context.tls, deadline).await?;
+    if check.version == HttpVersion::Http2 && secured.protocol() != Some(b"h2") {
+        let text = "TLS: the server did not choose HTTP/2 (ALPN: h2)";
+        return Err(Stop::failed(Cause::Protocol, text));
+    }
+    exchange(secured.stream, check.version, request, deadline, judge).await?;
+    Ok(secured.note)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! TLS of probes: rustls with the ring provider, TLS 1.2 and 1.3.
+
+mod configs;
+mod expiry;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::CertificateError;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+pub(super) use self::configs::Configs;
+use super::{Deadline, Stop, socket};
+use crate::outcome::Cause;
+use crate::spec::Tls;
+
+/// The cryptography of every TLS connection, named explicitly: rustls' process-wide default is
+/// never set and never relied on.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Whom a probe speaks TLS with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer<'a> {
+    /// Where it connected to.
+    pub(super) address: SocketAddr,
+    /// The host that it asks for, without a port, if it names one.
+    pub(super) host: Option<&'a str>,
+    /// The protocols that it speaks (ALPN), unless the settings name others; may be empty.
+    pub(super) protocols: &'a [&'a str],
+}
+
+/// A connection over TLS.
+#[derive(Debug)]
+pub(super) struct Secured {
+    /// The connection.
+    pub(super) stream: TlsStream<TcpStream>,
+    /// That the certificate expires soon.
+    pub(super) note: Option<String>,
+}
+
+impl Secured {
+    /// The protocol that the server chose (ALPN).
+    pub(super) fn protocol(&self) -> Option<&[u8]> {
+        self.stream.get_ref().1.alpn_protocol()
+    }
+}
+
+/// Shakes hands on `stream` with the peer, and judges its certificate.
+pub(super) async fn connect(
+    stream: TcpStream,
+    peer: Peer<'_>,
+    tls: &Tls,
+    configs: &Configs,
+    deadline: &Deadline,
+) -> Result<Secured, Stop> {
+    let name = server_name(peer, tls)?;
+    let config = deadline.within("reading the files of TLS", configs.get(tls)).await;
+    // A slow disk is no fault of the server.
+    let config = config.unwrap_or_else(|_| {
+        Err(Stop::Local("read the files of TLS: not done within the timeout".into()))
+    })?;
+    let offered: Vec<&str> = match tls.alpn.as_slice() {
+        [] => peer.protocols.to_vec(),
+        wanted => wanted.iter().map(String::as_str).collect(),
+    };
+    let connector = TlsConnector::from(config);
+    let protocols = offered.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    let handshake = connector.with_alpn(protocols).connect(name.clone(), stream);
+    let stream = deadline
+        .within("shaking hands (TLS)", handshake)
+        .await?
+        .map_err(|error| stop(&error, &name.to_str()))?;
+    let session = stream.get_ref().1;
+    if !tls.alpn.is_empty() && session.alpn_protocol().is_none() {
+        let text = format!("TLS: the server chose none of the protocols {}", offered.join(", "));
+        return Err(Stop::failed(Cause::Tls, text));
+    }
+    let note = expiry::check(session.peer_certificates(), tls)?;
+    Ok(Secured { stream, note })
+}
+
+fn server_name(peer: Peer<'_>, tls: &Tls) -> Result<ServerName<'static>, Stop> {
+    let Some(name) = tls.server_name.as_deref().or(peer.host) else {
+        return Ok(peer.address.ip().into());
+    };
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| Stop::Local(format!("`{name}` is not a valid server name for TLS")))
+}
+
+/// Judges an error of the handshake.
+fn stop(error: &io::Error, name: &str) -> Stop {
+    match tls_error(error) {
+        Some(error) => {
+            let (cause, text) = describe(error, name);
+            Stop::failed(cause, text)
+        }
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Stop::failed(Cause::Closed, "TLS: connection closed during the handshake")
+        }
+        None => socket::io_stop("TLS handshake", error),
+    }
+}
+
+/// Judges an error of a read or write, over TLS or without.
+pub(super) fn stream_stop(doing: &str, error: &io::Error) -> Stop {
+    match tls_error(error) {
+        Some(error) => Stop::failed(Cause::Tls, format!("TLS: {error}")),
+        None => socket::io_stop(doing, error),
+    }
+}
+
+/// The error of rustls inside an error of the stream.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn describe(error: &rustls::Error, name: &str) -> (Cause, String) {
+    let rustls::Error::InvalidCertificate(reason) = error else {
+        return (Cause::Tls, format!("TLS: {error}"));
+    };
+    match reason {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            (Cause::NameMismatch, format!("TLS: the certificate is not for the name {name}"))
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            (Cause::CertificateExpired, "TLS: the certificate has expired".into())
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            (Cause::CertificateExpired, "TLS: the certificate is not valid yet".into())
+        }
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
+            Cause::CertificateUntrusted,
+            "TLS: the certificate is not signed by a trusted authority".into(),
+        ),
+        _ => (Cause::Tls, format!("TLS: {error}")),
+    }
+}

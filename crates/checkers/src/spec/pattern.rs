@@ -1,0 +1,165 @@
+//! Regular expressions over what servers send.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use regex::bytes::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+
+/// The most memory that one compiled expression may take, in bytes.
+const COMPILED_LIMIT: usize = 1 << 20;
+/// The most memory that one search may take, in bytes.
+const SEARCH_LIMIT: usize = 256 << 10;
+
+/// A regular expression over bytes, in the syntax of the `regex` crate: no look-around and no back
+/// references, and therefore a search in a time linear to the text.
+///
+/// Equal expressions share their compiled form as long as one of them lives.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pattern(Arc<Regex>);
+
+/// Why a text is no [`Pattern`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// It is no regular expression.
+    #[error("{0}")]
+    Syntax(String),
+    /// It is one, but too large a one.
+    #[error("compiled, it takes more than {COMPILED_LIMIT} bytes")]
+    TooLarge,
+}
+
+/// The expressions in use, by their texts.
+type Pool = HashMap<String, Weak<Regex>, BuildHasherDefault<DefaultHasher>>;
+
+static POOL: Mutex<Pool> = Mutex::new(HashMap::with_hasher(BuildHasherDefault::new()));
+
+impl Pattern {
+    /// Compiles `text`, or finds it compiled already.
+    ///
+    /// # Errors
+    /// When it is no regular expression, or one that takes too much memory.
+    pub fn new(text: &str) -> Result<Self, PatternError> {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = pool.get(text).and_then(Weak::upgrade) {
+            return Ok(Self(known));
+        }
+        let compiled = RegexBuilder::new(text)
+            .size_limit(COMPILED_LIMIT)
+            .dfa_size_limit(SEARCH_LIMIT)
+            .build()
+            .map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
+                error => PatternError::Syntax(last_line(&error.to_string())),
+            })?;
+        let compiled = Arc::new(compiled);
+        if pool.len() == pool.capacity() {
+            pool.retain(|_, known| known.strong_count() > 0);
+        }
+        pool.insert(text.to_owned(), Arc::downgrade(&compiled));
+        Ok(Self(compiled))
+    }
+
+    /// The expression.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether some part of `bytes` matches.
+    pub fn is_match(&self, bytes: &[u8]) -> bool {
+        self.0.is_match(bytes)
+    }
+}
+
+/// The lines before the last draw the place in the expression.
+fn last_line(text: &str) -> String {
+    let line = text.lines().next_back().unwrap_or(text);
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pattern({:?})", self.as_str())
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Pattern {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.as_str().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_patterns_are_compiled_once_and_forgotten_when_unused() {
+        let first = Pattern::new("^once$").unwrap();
+        let second = Pattern::new("^once$").unwrap();
+        assert!(Arc::ptr_eq(&first.0, &second.0));
+        let weak = Arc::downgrade(&first.0);
+        drop((first, second));
+        assert!(weak.upgrade().is_none());
+        assert!(Pattern::new("^once$").unwrap().is_match(b"once"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_searched_too() {
+        assert!(Pattern::new("ok").unwrap().is_match(b"\xff\0ok\xfe"));
+        assert!(Pattern::new(r"(?-u)^\xff").unwrap().is_match(b"\xff\0"));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused_with_its_reason() {
+        assert_eq!(
+            Pattern::new("a(b").unwrap_err(),
+            PatternError::Syntax("unclosed group".to_owned())
+        );
+        assert_eq!(Pattern::new(r"\w{1000}{100}").unwrap_err(), PatternError::TooLarge);
+    }
+}
