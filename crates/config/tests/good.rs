@@ -394,10 +394,8 @@ fn real_servers_inherit_what_they_do_not_say() {
 fn vrrp_instances_with_every_key_and_with_few() {
     let config = load("tests/good/everything.toml");
     let address = |address, prefix, interface: &str, label: Option<&str>| VirtualAddress {
-        address: ip(address),
-        prefix,
-        interface: interface.to_owned(),
         label: label.map(str::to_owned),
+        ..VirtualAddress::new(ip(address), prefix, interface)
     };
     let all = InstanceSpec {
         name: "VI_1".to_owned(),
@@ -420,7 +418,10 @@ fn vrrp_instances_with_every_key_and_with_few() {
         ],
         excluded_addresses: vec![
             address("2001:db8::10", 64, "eth0", None),
-            address("192.0.2.13", 24, "eth0", None),
+            VirtualAddress {
+                scope: Some(vrrp::Scope::Link),
+                ..address("192.0.2.13", 24, "eth0", None)
+            },
         ],
         announce: Announce { repeat: 3, delay: Duration::ZERO, refresh: Duration::from_secs(3600) },
         track: Vec::new(),

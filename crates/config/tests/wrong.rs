@@ -385,6 +385,8 @@ const WRONG: &[Wrong] = &[
             (18, 11, "version 2 over IPv6"),
             (19, 22, "the virtual address 2001:db8::10 is there twice"),
             (20, 40, "the virtual address 2001:db8::10 is there twice"),
+            (26, 42, "`scope` cannot be `world`"),
+            (27, 44, "a scope for 2001:db8::11"),
         ],
     ),
     (

@@ -133,7 +133,7 @@ fn stop(netlink: &mut Netlink, vips: &BTreeSet<IpAddr>) -> anyhow::Result<bool> 
 /// old also adds a host route to `lo`; the kernel makes one by itself, in the table `local`, with
 /// the address.
 fn on_loopback(vip: IpAddr, label: Option<&str>) -> NewAddress<'_> {
-    NewAddress { interface: LOOPBACK, address: vip, prefix: host_prefix(vip), label }
+    NewAddress { label, ..NewAddress::new(LOOPBACK, vip, host_prefix(vip)) }
 }
 
 /// Gives each ARP setting the value that `change` names for it, if any; whether that went well.

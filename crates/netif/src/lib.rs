@@ -8,6 +8,7 @@ mod error;
 mod message;
 mod monitor;
 mod request;
+mod subnet;
 pub mod sysctl;
 
 use std::fmt;
@@ -48,6 +49,19 @@ pub struct Address {
     pub tentative: bool,
 }
 
+/// How far an address reaches (rtnetlink(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Everywhere.
+    Global,
+    /// Within the site.
+    Site,
+    /// On its link.
+    Link,
+    /// Within this host.
+    Host,
+}
+
 /// An address to add or to delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewAddress<'a> {
@@ -59,6 +73,19 @@ pub struct NewAddress<'a> {
     pub prefix: u8,
     /// A label of at most 15 bytes, for IPv4; the kernel keeps none for IPv6, so it is not sent.
     pub label: Option<&'a str>,
+    /// The scope of an IPv4 address. `None`: as ip-address(8), host for 127.0.0.0/8 and global for
+    /// all others. The kernel finds that of an IPv6 address by itself.
+    pub scope: Option<Scope>,
+    /// The kernel does not choose an IPv6 address as the source of what this host begins:
+    /// `preferred_lft 0`.
+    pub deprecated: bool,
+}
+
+impl<'a> NewAddress<'a> {
+    /// An address without label, with the usual scope, and preferred.
+    pub fn new(interface: &'a str, address: IpAddr, prefix: u8) -> Self {
+        Self { interface, address, prefix, label: None, scope: None, deprecated: false }
+    }
 }
 
 impl fmt::Display for NewAddress<'_> {

@@ -13,7 +13,7 @@ use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder, Ifinfomsg, IfinfomsgBuilder, Rtatt
 use neli::types::{Buffer, RtBuffer};
 use neli::{FromBytesWithInput, Size, ToBytes};
 
-use crate::{Address, Link, NewAddress};
+use crate::{Address, Link, NewAddress, Scope};
 
 /// Size of `struct nlmsghdr` (linux/netlink.h).
 const HEADER: usize = 16;
@@ -23,6 +23,10 @@ const ATTRIBUTE_TEXT: u16 = 1;
 /// `IFA_F_TENTATIVE` and `IFA_F_OPTIMISTIC` (linux/if_addr.h).
 const TENTATIVE: u32 = 0x40;
 const OPTIMISTIC: u32 = 0x04;
+
+/// `struct ifa_cacheinfo` (linux/if_addr.h): preferred for no time, valid for ever; the kernel sets
+/// the two stamps.
+const DEPRECATED: [u8; 16] = [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// One message in a datagram of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,15 +204,26 @@ pub(crate) fn address(
         }
         // The address is used at once: while duplicate address detection runs it would be
         // tentative, and it would fail as long as another host still holds the address.
-        IpAddr::V6(_) => (RtAddrFamily::Inet6, IfaF::NODAD),
+        IpAddr::V6(_) => {
+            if new.deprecated {
+                attributes.push(attribute(Ifa::Cacheinfo, DEPRECATED.as_slice())?);
+            }
+            (RtAddrFamily::Inet6, IfaF::NODAD)
+        }
     };
-    // As ip-address(8): 127.0.0.0/8 is for this host only, everything else global.
     let loopback = matches!(new.address, IpAddr::V4(address) if address.is_loopback());
+    let scope = match new.scope {
+        None if loopback => RtScope::Host,
+        None | Some(Scope::Global) => RtScope::Universe,
+        Some(Scope::Site) => RtScope::Site,
+        Some(Scope::Link) => RtScope::Link,
+        Some(Scope::Host) => RtScope::Host,
+    };
     IfaddrmsgBuilder::default()
         .ifa_family(family)
         .ifa_prefixlen(new.prefix)
         .ifa_flags(flags)
-        .ifa_scope(if loopback { RtScope::Host } else { RtScope::Universe })
+        .ifa_scope(scope)
         .ifa_index(index)
         .rtattrs(attributes)
         .build()

@@ -1,6 +1,7 @@
 //! Requests to rtnetlink and their answers.
 
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use neli::consts::nl::NlmF;
@@ -156,6 +157,23 @@ impl Netlink {
         match self.ask::<_, ()>(&operation, Rtm::Deladdr, NlmF::ACK, request, |_| Ok(None)) {
             Ok(_) => Ok(true),
             Err(error) if is(&error, &[Errno::EADDRNOTAVAIL, Errno::ENODEV]) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether this process may change links, addresses and routes; nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// It may not (`EPERM`), or the kernel did not answer.
+    pub fn check_permission(&mut self) -> Result<(), Error> {
+        let operation = "change addresses";
+        // No interface has the number 0. The kernel looks at the capability before the request.
+        let nothing = NewAddress::new("", IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let request = message::address(&nothing, 0, false);
+        match self.ask::<_, ()>(operation, Rtm::Deladdr, NlmF::ACK, request, |_| Ok(None)) {
+            Err(error) if is(&error, &[Errno::EPERM]) => Err(error),
+            Ok(_) | Err(Error::Refused { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use netif::{Event, Monitor, Netlink, NewAddress, sysctl};
+use netif::{Event, Monitor, Netlink, NewAddress, Scope, sysctl};
 use nix::sched::{CloneFlags, unshare};
 
 /// Far beyond what any of this takes.
@@ -43,7 +43,7 @@ fn shown(interface: &str, address: &str) -> Vec<serde_json::Value> {
 }
 
 fn new<'a>(interface: &'a str, address: &str, prefix: u8) -> NewAddress<'a> {
-    NewAddress { interface, address: address.parse().unwrap(), prefix, label: None }
+    NewAddress::new(interface, address.parse().unwrap(), prefix)
 }
 
 #[test]
@@ -144,6 +144,78 @@ fn ipv6_addresses_are_usable_at_once() {
         assert!(!netlink.delete_address(&vip).unwrap());
         assert!(shown("v0", "2001:db8::1").is_empty());
     });
+}
+
+#[test]
+fn scope_and_preference_are_those_of_ip() {
+    in_namespace(|| {
+        ip("link add v0 type veth peer name v1");
+        ip("link set v0 up");
+        let mut netlink = Netlink::open().unwrap();
+        for (scope, word) in [
+            (Scope::Global, "global"),
+            (Scope::Site, "site"),
+            (Scope::Link, "link"),
+            (Scope::Host, "host"),
+        ] {
+            let vip = NewAddress { scope: Some(scope), ..new("v0", "10.0.0.1", 24) };
+            assert!(netlink.add_address(&vip).unwrap());
+            assert_eq!(shown("v0", "10.0.0.1")[0]["scope"], word);
+            assert!(netlink.delete_address(&vip).unwrap());
+        }
+        let vip = NewAddress { deprecated: true, ..new("v0", "2001:db8::1", 64) };
+        assert!(netlink.add_address(&vip).unwrap());
+        let entry = &shown("v0", "2001:db8::1")[0];
+        assert_eq!(entry["deprecated"], true, "{entry}");
+        assert_eq!(entry["valid_life_time"], u32::MAX, "{entry}");
+    });
+}
+
+/// The first address of a network is its primary; deleting it deletes the others where
+/// `promote_secondaries` is 0.
+#[test]
+fn an_address_is_deleted_without_those_of_its_network() {
+    in_namespace(|| {
+        ip("link add v0 type veth peer name v1");
+        let key = "net/ipv4/conf/v0/promote_secondaries";
+        let mut netlink = Netlink::open().unwrap();
+        for promote in ["0", "1"] {
+            sysctl::write(key, promote).unwrap();
+            for address in ["10.0.0.1/24", "10.0.0.2/24", "10.0.1.1/24", "10.0.0.3/32"] {
+                ip(&format!("address add {address} dev v0"));
+            }
+            assert!(netlink.delete_address_alone(&new("v0", "10.0.0.1", 24)).unwrap());
+            assert!(shown("v0", "10.0.0.1").is_empty());
+            for rest in ["10.0.0.2", "10.0.1.1", "10.0.0.3"] {
+                assert_eq!(shown("v0", rest).len(), 1, "{rest} with {promote}");
+            }
+            assert_eq!(sysctl::read(key).unwrap(), promote);
+            ip("address flush dev v0");
+        }
+        assert!(!netlink.delete_address_alone(&new("v0", "10.0.0.1", 24)).unwrap());
+        assert!(!netlink.delete_address_alone(&new("v9", "10.0.0.1", 24)).unwrap());
+    });
+}
+
+#[test]
+fn the_permission_is_that_of_the_process() {
+    in_namespace(|| Netlink::open().unwrap().check_permission().unwrap());
+    let this = std::env::current_exe().unwrap();
+    let output = Command::new("setpriv")
+        .args(["--bounding-set", "-net_admin"])
+        .arg(this)
+        .args(["--ignored", "--exact", "without_the_capability"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("1 passed"));
+}
+
+#[test]
+#[ignore = "the test above runs it without CAP_NET_ADMIN"]
+fn without_the_capability() {
+    let error = Netlink::open().unwrap().check_permission().unwrap_err().to_string();
+    assert!(error.contains("CAP_NET_ADMIN is needed"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::packet::{DropCause, Refusal};
-use crate::spec::Centiseconds;
+use crate::spec::{Centiseconds, VirtualAddress};
 
 /// State of an instance (RFC 9568 §6.3, with Fault for an interface that cannot carry adverts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,6 +98,11 @@ pub enum EventKind {
         /// The configured one.
         own: Centiseconds,
     },
+    /// An address that was gone from its interface was added again.
+    PutBack {
+        /// The address.
+        address: VirtualAddress,
+    },
     /// Something on this machine did not work, in words.
     Trouble(String),
 }
@@ -111,9 +116,10 @@ impl Event {
             }
             // Other routers on the same link are nobody's fault.
             EventKind::Dropped { refusal, .. } => refusal.cause() != DropCause::Vrid,
-            EventKind::Rival { .. } | EventKind::IntervalLearnt { .. } | EventKind::Trouble(_) => {
-                true
-            }
+            EventKind::Rival { .. }
+            | EventKind::IntervalLearnt { .. }
+            | EventKind::PutBack { .. }
+            | EventKind::Trouble(_) => true,
             EventKind::RivalGone { .. } | EventKind::Priority { .. } => false,
         }
     }
@@ -138,10 +144,17 @@ impl fmt::Display for Event {
             EventKind::Dropped { refusal, source } => {
                 write!(f, "packet from {source} dropped: {refusal}; more of these are only counted")
             }
+            EventKind::PutBack { address: VirtualAddress { address, prefix, interface, .. } } => {
+                write!(
+                    f,
+                    "{address}/{prefix} was removed from {interface} by another program, and is put \
+                     back; more of these within a minute are only counted"
+                )
+            }
             EventKind::IntervalLearnt { address, theirs, own } => write!(
                 f,
-                "{address} sends its adverts every {theirs}, advert_interval here is {own}: its own \
-                 counts; make them equal"
+                "{address} sends its adverts every {theirs}, advert_interval here is {own}: the \
+                 master's counts; make them equal"
             ),
             EventKind::Trouble(text) => f.write_str(text),
         }

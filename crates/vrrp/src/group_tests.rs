@@ -16,12 +16,7 @@ const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
 
 fn spec(name: &str, vrid: u8) -> InstanceSpec {
     InstanceSpec {
-        addresses: vec![VirtualAddress {
-            address: Ipv4Addr::new(10, 0, 0, 100 + vrid).into(),
-            prefix: 24,
-            interface: name.to_owned(),
-            label: None,
-        }],
+        addresses: vec![VirtualAddress::new(Ipv4Addr::new(10, 0, 0, 100 + vrid).into(), 24, name)],
         group: Some("G".to_owned()),
         ..InstanceSpec::new(name, name, Vrid::new(vrid).unwrap())
     }

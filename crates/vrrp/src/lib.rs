@@ -17,9 +17,11 @@ pub mod standing;
 mod timer;
 mod track;
 
+pub use netif::Scope;
+
 pub use event::{Event, EventKind, State};
 pub use group::{Group, GroupStatus, Hold, Order};
-pub use instance::{Input, Instance, InstanceStatus, Master, Output};
+pub use instance::{AddressStatus, Input, Instance, InstanceStatus, Master, Output};
 pub use packet::{Advert, DropCause, IpHeader, Refusal};
 pub use spec::{
     Announce, Authentication, Centiseconds, Checksum, Family, InstanceSpec, Priority, Version,

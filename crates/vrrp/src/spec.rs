@@ -203,9 +203,18 @@ pub struct VirtualAddress {
     pub interface: String,
     /// Label, such as `eth0:1`; at most 15 bytes, starting with the interface's name.
     pub label: Option<String>,
+    /// Scope of an IPv4 address; `None`: the usual one.
+    pub scope: Option<netif::Scope>,
 }
 
-/// Gratuitous ARP after becoming master.
+impl VirtualAddress {
+    /// An address without label and with the usual scope.
+    pub fn new(address: IpAddr, prefix: u8, interface: &str) -> Self {
+        Self { address, prefix, interface: interface.to_owned(), label: None, scope: None }
+    }
+}
+
+/// Gratuitous ARP and unsolicited neighbour advertisements after becoming master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announce {
     /// Packets per address and burst. keepalived: `garp_master_repeat`.

@@ -80,12 +80,11 @@ impl World {
                         version,
                         advert_interval: Centiseconds::new(interval),
                         preempt,
-                        addresses: vec![VirtualAddress {
-                            address: "10.0.0.100".parse().unwrap(),
-                            prefix: 24,
-                            interface: "eth0".to_owned(),
-                            label: None,
-                        }],
+                        addresses: vec![VirtualAddress::new(
+                            "10.0.0.100".parse().unwrap(),
+                            24,
+                            "eth0",
+                        )],
                         ..InstanceSpec::new(&format!("n{number}"), "eth0", Vrid::new(7).unwrap())
                     },
                     address,

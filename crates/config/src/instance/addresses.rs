@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vrrp::{Family, Version, VirtualAddress};
+use vrrp::{Family, Scope, Version, VirtualAddress};
 
 use crate::error::Finding;
 use crate::leaf;
@@ -15,6 +15,13 @@ const MOST_IPV4: usize = 255;
 const MOST_IPV6: usize = 90;
 /// A label has 15 bytes (`IFNAMSIZ` less the closing NUL).
 const LONGEST_LABEL: usize = 15;
+
+const SCOPES: [(&str, Scope); 4] = [
+    ("global", Scope::Global),
+    ("site", Scope::Site),
+    ("link", Scope::Link),
+    ("host", Scope::Host),
+];
 
 /// The addresses of an instance.
 pub(super) struct Addresses {
@@ -96,20 +103,26 @@ fn virtual_address(value: Value<'_>, device: Option<&str>) -> Option<VirtualAddr
     let device = device.unwrap_or_default();
     if !value.is_table() {
         let (address, prefix) = address_with_prefix(value)?;
-        return Some(VirtualAddress { address, prefix, interface: device.to_owned(), label: None });
+        return Some(VirtualAddress::new(address, prefix, device));
     }
     value.table("a virtual address", |t| {
         let address = t.required("address", address_with_prefix);
         let interface = t.or("interface", device.to_owned(), leaf::interface);
         let label = t.optional("label", leaf::text);
+        let scope = t.optional("scope", |v| v.choice(&SCOPES));
 
         let interface = interface?.value;
         if let Some(label) = &label {
             check_label(label, &interface, address.as_ref(), t.report);
         }
         let (address, prefix) = address?.value;
-        let label = label.map(|label| label.value);
-        Some(VirtualAddress { address, prefix, interface, label })
+        if let Some(scope) = scope.filter(|_| address.is_ipv6()) {
+            let message = format!("a scope for {address}");
+            let label = "the kernel knows that of an IPv6 address";
+            t.report.add(Finding::new(scope.place, message, label));
+        }
+        let (label, scope) = (label.map(|label| label.value), scope.map(|scope| scope.value));
+        Some(VirtualAddress { label, scope, ..VirtualAddress::new(address, prefix, &interface) })
     })
 }
 

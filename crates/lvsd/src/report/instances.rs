@@ -2,12 +2,11 @@
 
 use api::{Counter, TrackedStatus, VirtualAddressStatus, VrrpGroupStatus, VrrpStatus};
 use vrrp::shell::Statuses;
-use vrrp::{GroupStatus, InstanceStatus, State, TrackStatus};
+use vrrp::{AddressStatus, GroupStatus, InstanceStatus, TrackStatus};
 
 use crate::clock::since;
 
 pub(super) fn instance(instance: &InstanceStatus) -> VrrpStatus {
-    let held = instance.state == State::Master;
     VrrpStatus {
         name: instance.name.clone(),
         state: instance.state.to_string(),
@@ -24,10 +23,10 @@ pub(super) fn instance(instance: &InstanceStatus) -> VrrpStatus {
         addresses: instance
             .addresses
             .iter()
-            .map(|address| VirtualAddressStatus {
+            .map(|AddressStatus { address, held }| VirtualAddressStatus {
                 address: format!("{}/{}", address.address, address.prefix),
                 interface: address.interface.clone(),
-                held,
+                held: *held,
             })
             .collect(),
         counters: instance

@@ -27,6 +27,8 @@ pub enum Input {
     Tracked(Thing, Condition),
     /// What the sync group wants.
     Group(Order),
+    /// A master's address was gone, and is added again.
+    PutBack(VirtualAddress),
     /// Changed settings. Interface and VRID are what an instance is, so they do not change.
     Reconfigure(Box<InstanceSpec>),
     /// lvsd stops, or the instance is no longer defined.
@@ -49,7 +51,8 @@ pub enum Output {
     AddAddresses(Vec<VirtualAddress>),
     /// Remove these addresses; one that is not there is fine.
     RemoveAddresses(Vec<VirtualAddress>),
-    /// Send one burst of gratuitous ARP for these addresses.
+    /// Tell the neighbours of these addresses: one burst of gratuitous ARP and unsolicited neighbour
+    /// advertisements.
     Announce(Vec<VirtualAddress>),
     /// Log it.
     Event(Event),

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 pub use self::input::{Input, Master, Output};
 pub(crate) use self::resume::Vitals;
 use self::status::Counters;
-pub use self::status::InstanceStatus;
+pub use self::status::{AddressStatus, InstanceStatus};
 use crate::event::{Event, EventKind, State};
 use crate::group::Hold;
 use crate::packet::{Advert, DropCause, Refusal};
-use crate::spec::{Centiseconds, InstanceSpec, Priority, Version};
+use crate::spec::{Centiseconds, InstanceSpec, Priority, Version, VirtualAddress};
 use crate::standing::Role;
 use crate::timer::{Timer, TimerTable};
 use crate::track::Tracker;
@@ -59,6 +59,8 @@ pub struct Instance {
     reported: Vec<(IpAddr, DropCause)>,
     /// The master's interval that was reported because it is not the configured one.
     learnt: Option<Centiseconds>,
+    /// When it was last said that an address was put back.
+    put_back_said: Option<Instant>,
     timers: TimerTable,
     counters: Counters,
     outputs: VecDeque<Output>,
@@ -86,6 +88,7 @@ impl Instance {
             revision: 0,
             reported: Vec::new(),
             learnt: None,
+            put_back_said: None,
             timers: TimerTable::starting_at(spec.start_delay, now),
             spec,
             counters: Counters::default(),
@@ -117,6 +120,7 @@ impl Instance {
             Input::Malformed => self.dropped(Refusal::IpHeader, self.spec.family().unspecified()),
             Input::Tracked(thing, condition) => self.tracked(thing, condition, now),
             Input::Group(order) => self.order(order, now),
+            Input::PutBack(address) => self.put_back(address, now),
             Input::Reconfigure(spec) => self.reconfigure(*spec, now),
             Input::Shutdown => self.shutdown(now),
         }
@@ -349,6 +353,16 @@ impl Instance {
 
     fn announce(&mut self) {
         self.outputs.push_back(Output::Announce(self.spec.all_addresses().cloned().collect()));
+    }
+
+    /// Another program may take an address away again and again: it is said once a minute.
+    fn put_back(&mut self, address: VirtualAddress, now: Instant) {
+        self.counters.put_back += 1;
+        if self.put_back_said.is_none_or(|at| now >= at + Duration::from_secs(60)) {
+            self.put_back_said = Some(now);
+            self.event(EventKind::PutBack { address: address.clone() });
+        }
+        self.outputs.push_back(Output::Announce(vec![address]));
     }
 
     fn event(&mut self, kind: EventKind) {

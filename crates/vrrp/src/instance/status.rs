@@ -34,10 +34,20 @@ pub struct InstanceStatus {
     pub reason: String,
     /// The master: this director itself, or the one last heard.
     pub master: Option<Master>,
-    /// The virtual addresses; held while master.
-    pub addresses: Vec<VirtualAddress>,
+    /// The virtual addresses.
+    pub addresses: Vec<AddressStatus>,
     /// Counters by name.
     pub counters: Vec<(String, u64)>,
+}
+
+/// A virtual address as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressStatus {
+    /// The address.
+    pub address: VirtualAddress,
+    /// Whether it is on its interface. The instance only knows whether it should be; who knows the
+    /// interface corrects it.
+    pub held: bool,
 }
 
 /// Packets and events since the instance was made.
@@ -47,6 +57,7 @@ pub(super) struct Counters {
     pub(super) received: u64,
     pub(super) became_master: u64,
     pub(super) rivals: u64,
+    pub(super) put_back: u64,
     pub(super) dropped: BTreeMap<DropCause, u64>,
 }
 
@@ -59,11 +70,15 @@ impl Instance {
             ("adverts received".to_owned(), counters.received),
             ("became master".to_owned(), counters.became_master),
             ("two masters".to_owned(), counters.rivals),
+            ("addresses put back".to_owned(), counters.put_back),
         ];
         for cause in DropCause::ALL {
             let count = counters.dropped.get(&cause).copied().unwrap_or(0);
             named.push((format!("dropped: {cause}"), count));
         }
+        let held = self.state == State::Master;
+        let addresses = self.spec.all_addresses().cloned();
+        let addresses = addresses.map(|address| AddressStatus { address, held });
         InstanceStatus {
             name: self.spec.name.clone(),
             interface: self.spec.interface.clone(),
@@ -82,7 +97,7 @@ impl Instance {
                 _ => self.reason.clone(),
             },
             master: self.master,
-            addresses: self.spec.addresses.clone(),
+            addresses: addresses.collect(),
             counters: named,
         }
     }

@@ -1,6 +1,6 @@
 //! Adverts on the wire.
 
-mod checksum;
+pub(crate) mod checksum;
 mod header;
 mod refusal;
 
@@ -114,7 +114,7 @@ impl Advert {
         let sum = if self.version == Version::V2 || plain {
             checksum(&[&bytes])
         } else {
-            checksum(&[&pseudo_header(source, destination, bytes.len()), &bytes])
+            checksum(&[&pseudo_header(source, destination, PROTOCOL, bytes.len()), &bytes])
         };
         bytes[6..8].copy_from_slice(&sum.to_be_bytes());
         bytes
@@ -150,7 +150,9 @@ impl Advert {
         }
         let pseudo = match version {
             Version::V2 => Vec::new(),
-            Version::V3 => pseudo_header(header.source, header.destination, payload.len()),
+            Version::V3 => {
+                pseudo_header(header.source, header.destination, PROTOCOL, payload.len())
+            }
         };
         let plain = family == Family::Ipv4 && checksum(&[payload]) == 0;
         if !plain && checksum(&[&pseudo, payload]) != 0 {

@@ -61,16 +61,12 @@ impl Fencer {
     pub(super) fn remove(&mut self, holdings: &[Holding]) -> Vec<String> {
         let mut failed = Vec::new();
         for held in holdings.iter().flat_map(|holding| &holding.addresses) {
-            let address = NewAddress {
-                interface: &held.interface,
-                address: held.address,
-                prefix: held.prefix,
-                label: None,
-            };
+            let address = NewAddress::new(&held.interface, held.address, held.prefix);
             let removed = match &mut self.netlink {
-                Some(netlink) => netlink.delete_address(&address),
-                None => Netlink::open()
-                    .and_then(|netlink| self.netlink.insert(netlink).delete_address(&address)),
+                Some(netlink) => netlink.delete_address_alone(&address),
+                None => Netlink::open().and_then(|netlink| {
+                    self.netlink.insert(netlink).delete_address_alone(&address)
+                }),
             };
             if let Err(error) = removed {
                 failed.push(error.to_string());

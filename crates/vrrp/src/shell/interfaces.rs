@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use netif::{Address, Link};
 
-use crate::spec::{Family, InstanceSpec};
+use crate::spec::{Family, InstanceSpec, VirtualAddress};
 
 /// Links and addresses, kept up by the kernel's news.
 #[derive(Debug, Default)]
@@ -37,14 +37,45 @@ impl Interfaces {
     }
 
     pub(super) fn remove_address(&mut self, gone: &Address) {
-        let same =
-            |a: &Address| (a.index, a.address, a.prefix) == (gone.index, gone.address, gone.prefix);
-        self.addresses.retain(|address| !same(address));
+        self.addresses.retain(|address| !is_same(address, gone));
     }
 
     /// Index of the interface with this name.
     pub(super) fn index(&self, name: &str) -> Option<u32> {
         self.links.values().find(|link| link.name == name).map(|link| link.index)
+    }
+
+    /// What this process has added need not wait for the kernel's news of it.
+    pub(super) fn note_added(&mut self, own: &VirtualAddress) {
+        if let Some(address) = self.on_link(own) {
+            self.set_address(address);
+        }
+    }
+
+    /// What this process has removed.
+    pub(super) fn note_removed(&mut self, own: &VirtualAddress) {
+        if let Some(address) = self.on_link(own) {
+            self.remove_address(&address);
+        }
+    }
+
+    fn on_link(&self, own: &VirtualAddress) -> Option<Address> {
+        Some(Address {
+            index: self.index(&own.interface)?,
+            address: own.address,
+            prefix: own.prefix,
+            label: own.label.clone(),
+            tentative: false,
+        })
+    }
+
+    /// Whether the address is on its interface.
+    pub(super) fn has(&self, wanted: &VirtualAddress) -> bool {
+        let index = self.index(&wanted.interface);
+        self.addresses.iter().any(|address| {
+            (address.address, address.prefix) == (wanted.address, wanted.prefix)
+                && Some(address.index) == index
+        })
     }
 
     /// The interface, or why it does not work, in words.
@@ -82,6 +113,12 @@ impl Interfaces {
     ) -> Result<(u32, IpAddr), String> {
         let name = &spec.interface;
         let link = self.working(name)?;
+        if let Some(own) = spec.all_addresses().find(|own| self.index(&own.interface).is_none()) {
+            return Err(format!(
+                "there is no interface {}, where {} goes",
+                own.interface, own.address
+            ));
+        }
         let family = spec.family();
         let usable = |a: &&Address| a.index == link.index && !a.tentative;
         let mut own = self.addresses.iter().filter(usable).map(|a| a.address);
@@ -119,7 +156,7 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    use crate::spec::{VirtualAddress, Vrid};
+    use crate::spec::Vrid;
 
     const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
 
@@ -129,12 +166,7 @@ mod tests {
 
     fn speaking(address: IpAddr) -> InstanceSpec {
         InstanceSpec {
-            addresses: vec![VirtualAddress {
-                address,
-                prefix: 24,
-                interface: "eth0".to_owned(),
-                label: None,
-            }],
+            addresses: vec![VirtualAddress::new(address, 24, "eth0")],
             ..InstanceSpec::new("VI_1", "eth0", Vrid::new(51).unwrap())
         }
     }
@@ -180,6 +212,21 @@ mod tests {
         );
         interfaces.remove_address(&address("10.0.0.3", 24));
         assert!(interfaces.readiness(&spec(other), is_vip).is_err());
+    }
+
+    #[test]
+    fn each_address_needs_its_interface() {
+        let interfaces = Interfaces::new(
+            vec![link(true, true)],
+            vec![address("10.0.0.2", 24), address("10.0.0.100", 24)],
+        );
+        let elsewhere = VirtualAddress::new("10.1.0.100".parse().unwrap(), 24, "eth1");
+        let spec = InstanceSpec { excluded_addresses: vec![elsewhere.clone()], ..spec(None) };
+        assert_eq!(
+            interfaces.readiness(&spec, is_vip),
+            Err("there is no interface eth1, where 10.1.0.100 goes".to_owned())
+        );
+        assert!(interfaces.has(&spec.addresses[0]) && !interfaces.has(&elsewhere));
     }
 
     #[test]

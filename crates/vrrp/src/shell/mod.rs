@@ -8,11 +8,12 @@
     reason = "the shell is where clock, sockets and thread live"
 )]
 
-mod arp;
+mod addresses;
 mod effects;
 mod fence;
 mod guarded;
 mod interfaces;
+mod neighbour;
 mod socket;
 mod tracking;
 mod watch;
@@ -114,6 +115,8 @@ pub fn spawn(
             io::ErrorKind::PermissionDenied => Error::NotPermitted,
             _ => Error::Socket(error),
         })?;
+        // A master that cannot add its addresses would silence the one that can.
+        netif::Netlink::open()?.check_permission()?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

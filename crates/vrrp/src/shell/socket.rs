@@ -123,7 +123,8 @@ impl AdvertReceiver {
         self.socket.async_io(Interest::READABLE, || self.read()).await
     }
 
-    fn read(&self) -> io::Result<Packet> {
+    /// The next packet, if there is one already.
+    pub(super) fn read(&self) -> io::Result<Packet> {
         let mut buffer = [0; LONGEST_PACKET];
         let fd = self.socket.as_raw_fd();
         match self.family {

@@ -1,17 +1,21 @@
 //! The kernel's news of links and addresses.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::effects::netif_address;
 use super::interfaces::Interfaces;
 use super::socket::{AdvertReceiver, AdvertSender};
 use super::worker::{PAUSE, Place, Receiver, Worker, receive};
-use crate::event::State;
 use crate::instance::Input;
 
 impl Worker {
     pub(super) fn news(&mut self, news: Result<netif::Event, netif::Error>) {
+        if let (Ok(netif::Event::Link(_) | netif::Event::LinkGone { .. }), Some(announcer)) =
+            (&news, &mut self.announcer)
+        {
+            announcer.forget_links();
+        }
         match news {
             Ok(netif::Event::Link(link)) => self.interfaces.set_link(link),
             Ok(netif::Event::LinkGone { index }) => self.interfaces.remove_link(index),
@@ -24,47 +28,27 @@ impl Worker {
             Err(error) => {
                 self.trouble_everywhere(&format!("watching the interfaces: {error}"));
                 self.monitor_paused = true;
-                self.look_again_at = Some(Instant::now() + PAUSE);
+                self.look_again_before(Instant::now() + PAUSE);
             }
         }
         self.look_at_interfaces();
-    }
-
-    /// A master's address that another program has removed comes back.
-    fn put_back(&mut self, gone: &netif::Address) {
-        for at in 0..self.runners.len() {
-            let instance = &self.runners[at].instance;
-            if instance.state() != State::Master {
-                continue;
-            }
-            let own = instance.spec().all_addresses().find(|own| {
-                (own.address, own.prefix) == (gone.address, gone.prefix)
-                    && self.interfaces.index(&own.interface) == Some(gone.index)
-            });
-            let Some(own) = own.cloned() else { continue };
-            match self.netlink.add_address(&netif_address(&own)) {
-                // The news was of a removal before the address was added.
-                Ok(false) => {}
-                Ok(true) => {
-                    let text = format!(
-                        "{}/{} was removed from {} by another program; it is put back",
-                        own.address, own.prefix, own.interface
-                    );
-                    self.trouble(at, text);
-                    self.announce(at, &[own]);
-                }
-                Err(error) => self.trouble(at, error.to_string()),
-            }
-        }
     }
 
     /// News were lost.
     pub(super) fn look_again(&mut self) {
         let looked = self.netlink.links().and_then(|links| Ok((links, self.netlink.addresses()?)));
         match looked {
-            Ok((links, addresses)) => self.interfaces = Interfaces::new(links, addresses),
+            Ok((links, addresses)) => {
+                self.interfaces = Interfaces::new(links, addresses);
+                self.restore_missing();
+            }
             Err(error) => self.trouble_everywhere(&format!("reading the interfaces: {error}")),
         }
+    }
+
+    /// Looks at the interfaces without news of them, at the latest then.
+    pub(super) fn look_again_before(&mut self, at: Instant) {
+        self.look_again_at = Some(self.look_again_at.map_or(at, |before| before.min(at)));
     }
 
     /// Opens and closes sockets as interfaces come and go, and tells the instances.
@@ -76,13 +60,17 @@ impl Worker {
         self.receivers.retain(|place, receiver| {
             places.contains(place) && interfaces.index(&place.0) == Some(receiver.index)
         });
+        let now = Instant::now();
         for at in 0..self.runners.len() {
             let is_virtual = |address| {
                 let mut specs = self.runners.iter().map(|runner| runner.instance.spec());
                 specs.any(|spec| spec.all_addresses().any(|v| v.address == address))
             };
             let spec = self.runners[at].instance.spec();
-            let mut readiness = self.interfaces.readiness(spec, is_virtual);
+            let mut readiness = match &self.runners[at].refused {
+                Some(refused) if now < refused.until => Err(refused.reason.clone()),
+                _ => self.interfaces.readiness(spec, is_virtual),
+            };
             if Some(&readiness) == self.runners[at].readiness.as_ref() {
                 continue;
             }
@@ -90,7 +78,7 @@ impl Worker {
                 && let Err(error) = self.open_sockets(at, index, source)
             {
                 readiness = Err(error);
-                self.look_again_at = Some(Instant::now() + PAUSE);
+                self.look_again_before(Instant::now() + PAUSE);
             }
             self.runners[at].readiness = Some(readiness.clone());
             match readiness {
@@ -116,8 +104,10 @@ impl Worker {
         if !self.receivers.contains_key(&place) {
             let receiver = AdvertReceiver::open(&interface, index, family)
                 .map_err(|error| format!("listening for adverts on {interface}: {error}"))?;
-            let task = tokio::spawn(receive(receiver, place.clone(), self.packets.0.clone()));
-            self.receivers.insert(place, Receiver { index, task });
+            let socket = Arc::new(receiver);
+            let packets = self.packets.0.clone();
+            let task = tokio::spawn(receive(Arc::clone(&socket), place.clone(), packets));
+            self.receivers.insert(place, Receiver { index, socket, task });
         }
         let sender = AdvertSender::open(&interface, source)
             .map_err(|error| format!("sending adverts from {source} on {interface}: {error}"))?;

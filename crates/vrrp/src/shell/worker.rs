@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,10 @@ use netif::{Monitor, Netlink};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::arp::Announcer;
+use super::addresses::Refused;
 use super::guarded::Teller;
 use super::interfaces::Interfaces;
+use super::neighbour::Announcer;
 use super::socket::{AdvertReceiver, AdvertSender, Packet};
 use super::{Command, Error, Statuses, Watched, tracking};
 use crate::event::Event;
@@ -38,6 +40,8 @@ pub(super) struct Runner {
     pub(super) sender: Option<AdvertSender>,
     /// What the instance was last told of its interface: its index and the adverts' source.
     pub(super) readiness: Option<Result<(u32, IpAddr), String>>,
+    /// Its addresses were refused.
+    pub(super) refused: Option<Refused>,
     /// The last advert could not be sent, and that was said.
     pub(super) send_failed: bool,
     /// What the guard knows of it.
@@ -47,6 +51,7 @@ pub(super) struct Runner {
 /// A receiving task; it ends when dropped.
 pub(super) struct Receiver {
     pub(super) index: u32,
+    pub(super) socket: Arc<AdvertReceiver>,
     pub(super) task: JoinHandle<()>,
 }
 
@@ -138,9 +143,7 @@ impl Worker {
                     Some(Command::Forget(thing)) => drop(self.conditions.remove(&thing)),
                     // Who asked may be gone; then nobody misses the answer.
                     Some(Command::Status(answer)) => {
-                        let instances = self.runners.iter().map(|r| r.instance.status());
-                        let groups = self.group_statuses();
-                        let _ = answer.send(Statuses { instances: instances.collect(), groups });
+                        let _ = answer.send(self.statuses());
                     }
                     Some(Command::Stop(stopped)) => {
                         self.stop();
@@ -168,6 +171,7 @@ impl Worker {
             instance: Instance::new(spec, now),
             sender: None,
             readiness: None,
+            refused: None,
             send_failed: false,
             told: None,
         }));
@@ -176,6 +180,7 @@ impl Worker {
     }
 
     fn timeouts(&mut self) {
+        self.packets_before_timeouts();
         let now = Instant::now();
         for at in 0..self.runners.len() {
             self.runners[at].instance.handle_timeout(now);
@@ -188,6 +193,40 @@ impl Worker {
             self.look_at_interfaces();
         }
         self.beat(now);
+    }
+
+    /// After a pause of this process the timer of a backup is over, while the adverts that should
+    /// have set it wait: what came in counts first.
+    fn packets_before_timeouts(&mut self) {
+        let now = Instant::now();
+        let mut timers = self.runners.iter().filter_map(|r| r.instance.poll_timeout());
+        if !timers.any(|at| at <= now) {
+            return;
+        }
+        for _ in 0..PACKETS {
+            let Ok((place, packet)) = self.packets.1.try_recv() else { break };
+            self.packet(&place, packet);
+        }
+        let places: Vec<Place> = self.receivers.keys().cloned().collect();
+        for place in places {
+            for _ in 0..PACKETS {
+                let socket =
+                    self.receivers.get(&place).map(|receiver| Arc::clone(&receiver.socket));
+                let Some(Ok(packet)) = socket.map(|socket| socket.read()) else { break };
+                self.packet(&place, packet);
+            }
+        }
+    }
+
+    fn statuses(&self) -> Statuses {
+        let instances = self.runners.iter().map(|runner| {
+            let mut status = runner.instance.status();
+            for address in &mut status.addresses {
+                address.held = self.interfaces.has(&address.address);
+            }
+            status
+        });
+        Statuses { instances: instances.collect(), groups: self.group_statuses() }
     }
 
     fn packet(&mut self, (interface, family): &Place, packet: Packet) {
@@ -253,7 +292,7 @@ impl Worker {
 }
 
 pub(super) async fn receive(
-    receiver: AdvertReceiver,
+    receiver: Arc<AdvertReceiver>,
     place: Place,
     packets: mpsc::Sender<Received>,
 ) {

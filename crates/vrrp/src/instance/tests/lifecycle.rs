@@ -150,3 +150,62 @@ fn addresses_are_announced_again_on_the_refresh_interval() {
     let words = bench.pass(180_000);
     assert_eq!(words.iter().filter(|word| word.starts_with("announce")).count(), 3);
 }
+
+/// Neither the owner nor a fault meanwhile shortens it.
+#[test]
+fn nothing_happens_before_the_start_delay_is_over() {
+    let start_delay = Duration::from_secs(10);
+    for priority in [100, 255] {
+        let mut bench = Bench::new(InstanceSpec { start_delay, ..spec(priority) });
+        let words = bench.input(Input::Up(OWN));
+        assert!(words.iter().all(|word| word == "remove 10.0.0.100"), "{words:?}");
+        assert_eq!(bench.instance.status().reason, "its start_delay is not over");
+        assert_eq!(bench.advert(LOWER, 0), [""; 0]);
+        bench.pass(5000);
+        bench.input(Input::Down("eth0 has no link".to_owned()));
+        bench.input(Input::Up(OWN));
+        assert_eq!(bench.pass(4999), [""; 0]);
+        assert_eq!(bench.instance.state(), State::Fault);
+        bench.pass(1);
+        let state = if priority == 255 { State::Master } else { State::Backup };
+        assert_eq!(bench.instance.state(), state);
+        // Only after lvsd's start.
+        bench.input(Input::Down("eth0 has no link".to_owned()));
+        bench.input(Input::Up(OWN));
+        assert_eq!(bench.instance.state(), state);
+    }
+}
+
+#[test]
+fn excluded_addresses_move_but_are_in_no_packet() {
+    let mut bench = Bench::started(InstanceSpec {
+        excluded_addresses: vec![vip("2001:db8::100")],
+        ..spec(100)
+    });
+    bench.instance.handle_timeout(bench.start + Duration::from_secs(4));
+    let outputs: Vec<Output> = std::iter::from_fn(|| bench.instance.poll_output()).collect();
+    let payload = outputs.iter().find_map(|output| match output {
+        Output::Send { payload, .. } => Some(payload),
+        _ => None,
+    });
+    let header = IpHeader { source: OWN, destination: GROUP.into(), ttl: 255 };
+    let advert = Advert::decode(payload.unwrap(), &header).unwrap();
+    assert_eq!(advert.addresses, [IpAddr::from([10, 0, 0, 100])]);
+    let both = vec![vip("10.0.0.100"), vip("2001:db8::100")];
+    assert!(outputs.contains(&Output::AddAddresses(both.clone())));
+    assert!(outputs.contains(&Output::Announce(both)));
+    assert_eq!(bench.input(Input::Shutdown)[0], "remove 10.0.0.100 2001:db8::100");
+}
+
+#[test]
+fn an_address_that_is_put_back_is_announced_and_said_once_a_minute() {
+    let mut bench = Bench::master(spec(100));
+    let said = "vrrp VI_1: 10.0.0.100/24 was removed from eth0 by another program, and is put back; \
+                more of these within a minute are only counted";
+    let put_back = Input::PutBack(vip("10.0.0.100"));
+    assert_eq!(bench.input(put_back.clone()), [said, "announce 10.0.0.100"]);
+    assert_eq!(bench.input(put_back.clone()), ["announce 10.0.0.100"]);
+    bench.pass(60_000);
+    assert_eq!(bench.input(put_back).len(), 2);
+    assert_eq!(bench.instance.counters.put_back, 3);
+}

@@ -31,12 +31,7 @@ fn spec(priority: u8) -> InstanceSpec {
 }
 
 fn vip(address: &str) -> VirtualAddress {
-    VirtualAddress {
-        address: address.parse().unwrap(),
-        prefix: 24,
-        interface: "eth0".to_owned(),
-        label: None,
-    }
+    VirtualAddress::new(address.parse().unwrap(), 24, "eth0")
 }
 
 struct Bench {

@@ -1,6 +1,8 @@
 //! Packets that do not suit.
 
 use super::*;
+use crate::event::{Event, EventKind};
+use crate::packet::Refusal;
 use crate::spec::Authentication;
 
 #[test]
@@ -65,4 +67,105 @@ fn unicast_goes_to_each_peer_and_comes_from_peers_alone() {
         bench.input(Input::Packet(header, payload));
         assert_eq!(bench.instance.state(), state);
     }
+}
+
+/// Once per source and cause, until a good advert of it comes or the state changes. Other routers
+/// on the link are no reason to warn.
+#[test]
+fn a_drop_is_reported_once_per_episode() {
+    let mut bench = Bench::started(spec(100));
+    let dropped = |bench: &mut Bench, from, vrid| {
+        let words = bench.advert_with(from, |a| a.vrid = Vrid::new(vrid).unwrap());
+        words.iter().filter(|word| word.contains("dropped")).count()
+    };
+    assert_eq!(dropped(&mut bench, LOWER, 9), 1);
+    assert_eq!(dropped(&mut bench, LOWER, 9), 0);
+    assert_eq!(dropped(&mut bench, HIGHER, 9), 1);
+    bench.advert(LOWER, 150);
+    assert_eq!(dropped(&mut bench, LOWER, 9), 1);
+    assert_eq!(dropped(&mut bench, HIGHER, 9), 0);
+    assert_eq!(bench.dropped(DropCause::Vrid), 5);
+    // Invented sources fill neither memory nor log.
+    for last in 0..=255 {
+        dropped(&mut bench, IpAddr::from([10, 0, 1, last]), 9);
+    }
+    assert!(bench.instance.reported.len() <= 32);
+
+    let source = LOWER;
+    let event = |refusal| {
+        let kind = EventKind::Dropped { refusal, source };
+        Event { instance: "VI_1".to_owned(), kind }
+    };
+    let vrid = event(Refusal::Vrid { found: 9 });
+    assert!(!vrid.is_warning() && event(Refusal::Type { found: 2 }).is_warning());
+    assert_eq!(
+        vrid.to_string(),
+        "vrrp VI_1: packet from 10.0.0.1 dropped: it has virtual router identifier 9, which no \
+         instance here has; more of these are only counted"
+    );
+}
+
+#[test]
+fn a_drop_names_what_was_found_and_what_was_expected() {
+    for (refusal, words) in [
+        (Refusal::Ttl { found: 64, expected: 255 }, "its TTL is 64, expected at least 255"),
+        (Refusal::Version { found: 2, expected: 3 }, "it has version 2, expected 3"),
+        (
+            Refusal::Length { found: 11, expected: 12 },
+            "it has 11 bytes where its header asks for 12",
+        ),
+        (
+            Refusal::Checksum { found: 0x0102, expected: 0xab00 },
+            "its checksum is 0x0102, expected 0xab00",
+        ),
+        (
+            Refusal::Interval { found: Centiseconds::new(250), expected: Centiseconds::SECOND },
+            "its advert interval is 2.5 s, expected 1 s",
+        ),
+    ] {
+        assert!(refusal.to_string().starts_with(words), "{refusal}");
+    }
+}
+
+/// keepalived's unicast over IPv6 comes with the host's hop limit.
+#[test]
+fn unicast_may_come_with_a_smaller_ttl_where_that_is_allowed() {
+    let mut bench =
+        Bench::started(InstanceSpec { unicast_peers: vec![HIGHER], min_ttl: 64, ..spec(100) });
+    let advert = Advert {
+        version: Version::V3,
+        vrid: Vrid::new(51).unwrap(),
+        priority: 200,
+        interval: Centiseconds::SECOND,
+        addresses: vec![IpAddr::from([10, 0, 0, 100])],
+        authentication: None,
+    };
+    let payload = advert.encode(HIGHER, OWN, Checksum::Plain);
+    for (ttl, received) in [(63, 0), (64, 1), (255, 2)] {
+        let header = IpHeader { source: HIGHER, destination: OWN, ttl };
+        bench.input(Input::Packet(header, payload.clone()));
+        assert_eq!(bench.instance.counters.received, received, "{ttl}");
+    }
+    assert_eq!(bench.dropped(DropCause::Ttl), 1);
+}
+
+#[test]
+fn an_interval_that_differs_is_said_once() {
+    let mut bench = Bench::started(spec(100));
+    let said = |bench: &mut Bench, centiseconds| {
+        bench.advert_with(HIGHER, |a| {
+            a.priority = 150;
+            a.interval = Centiseconds::new(centiseconds);
+        })
+    };
+    assert_eq!(
+        said(&mut bench, 50),
+        [
+            "vrrp VI_1: 10.0.0.3 sends its adverts every 0.5 s, advert_interval here is 1 s: the master's \
+          counts; make them equal"
+        ]
+    );
+    assert_eq!(said(&mut bench, 50), [""; 0]);
+    assert_eq!(said(&mut bench, 100), [""; 0]);
+    assert_eq!(said(&mut bench, 50).len(), 1);
 }

@@ -1,0 +1,135 @@
+//! The virtual addresses on the interfaces.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use netif::NewAddress;
+
+use super::neighbour::Announcer;
+use super::worker::{Runner, Worker};
+use crate::event::State;
+use crate::instance::Input;
+use crate::spec::VirtualAddress;
+
+/// After all addresses were refused, until it is tried again: another director may serve meanwhile,
+/// and must not be disturbed again and again.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Why an instance cannot be master, and until when that is believed.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) reason: String,
+    pub(super) until: Instant,
+}
+
+impl Worker {
+    pub(super) fn add_addresses(&mut self, at: usize, addresses: &[VirtualAddress]) {
+        let mut refused = Vec::new();
+        for address in addresses {
+            match self.netlink.add_address(&netif_address(address)) {
+                Ok(_) => self.interfaces.note_added(address),
+                Err(error) => refused.push(error.to_string()),
+            }
+        }
+        let all = self.runners[at].instance.spec().all_addresses().count();
+        if all > 0 && refused.len() == all {
+            let until = Instant::now() + RETRY;
+            let reason = refused.swap_remove(0);
+            self.runners[at].refused = Some(Refused { reason: reason.clone(), until });
+            self.look_again_before(until);
+            return self.handle(at, Input::Down(reason));
+        }
+        for error in refused {
+            self.trouble(at, error);
+        }
+    }
+
+    pub(super) fn remove_addresses(&mut self, at: usize, addresses: &[VirtualAddress]) {
+        for address in addresses {
+            let wanted = |runner: &Runner| {
+                let instance = &runner.instance;
+                instance.state() == State::Master
+                    && instance.spec().all_addresses().any(|a| a == address)
+            };
+            let others = self.runners.iter().enumerate().filter(|(other, _)| *other != at);
+            if others.map(|(_, runner)| runner).any(wanted) {
+                continue;
+            }
+            match self.netlink.delete_address_alone(&netif_address(address)) {
+                Ok(_) => self.interfaces.note_removed(address),
+                Err(error) => self.trouble(at, error.to_string()),
+            }
+        }
+    }
+
+    /// A master's address that another program has removed comes back.
+    pub(super) fn put_back(&mut self, gone: &netif::Address) {
+        for at in self.masters() {
+            let own = self.runners[at].instance.spec().all_addresses().find(|own| {
+                (own.address, own.prefix) == (gone.address, gone.prefix)
+                    && self.interfaces.index(&own.interface) == Some(gone.index)
+            });
+            if let Some(own) = own.cloned() {
+                self.restore(at, own);
+            }
+        }
+    }
+
+    /// The masters' addresses that are not there come back: news were lost, or one was refused.
+    pub(super) fn restore_missing(&mut self) {
+        for at in self.masters() {
+            let spec = self.runners[at].instance.spec();
+            let missing = spec.all_addresses().filter(|own| !self.interfaces.has(own));
+            for own in missing.cloned().collect::<Vec<_>>() {
+                self.restore(at, own);
+            }
+        }
+    }
+
+    fn restore(&mut self, at: usize, own: VirtualAddress) {
+        match self.netlink.add_address(&netif_address(&own)) {
+            // The news was of a removal before the address was added.
+            Ok(false) => {}
+            Ok(true) => {
+                self.interfaces.note_added(&own);
+                self.handle(at, Input::PutBack(own));
+            }
+            Err(error) => self.trouble(at, error.to_string()),
+        }
+    }
+
+    fn masters(&self) -> Vec<usize> {
+        let is_master = |at: &usize| self.runners[*at].instance.state() == State::Master;
+        (0..self.runners.len()).filter(is_master).collect()
+    }
+
+    pub(super) fn announce(&mut self, at: usize, addresses: &[VirtualAddress]) {
+        let mut of_interface: BTreeMap<&str, Vec<IpAddr>> = BTreeMap::new();
+        for address in addresses {
+            of_interface.entry(&address.interface).or_default().push(address.address);
+        }
+        let repeat = self.runners[at].instance.spec().announce.repeat;
+        for (interface, addresses) in of_interface {
+            let sent = match &mut self.announcer {
+                Some(announcer) => announcer.announce(interface, &addresses, repeat),
+                None => Announcer::open().and_then(|announcer| {
+                    self.announcer.insert(announcer).announce(interface, &addresses, repeat)
+                }),
+            };
+            if let Err(error) = sent {
+                self.trouble(at, format!("telling the neighbours on {interface}: {error}"));
+            }
+        }
+    }
+}
+
+/// A virtual address is no source of what this host begins: it may leave at any moment.
+fn netif_address(address: &VirtualAddress) -> NewAddress<'_> {
+    NewAddress {
+        label: address.label.as_deref(),
+        scope: address.scope,
+        deprecated: true,
+        ..NewAddress::new(&address.interface, address.address, address.prefix)
+    }
+}

@@ -1,0 +1,114 @@
+//! The shell on the running kernel. What the kernel has is what `ip` says.
+#![expect(clippy::disallowed_methods, reason = "a namespace belongs to a thread")]
+
+mod bench;
+
+use std::io::ErrorKind;
+use std::net::TcpStream;
+
+use vrrp::{EventKind, InstanceSpec, State, VirtualAddress};
+
+use bench::{Link, spec};
+
+#[test]
+fn a_pair_over_ipv6() {
+    let link = Link::new("six");
+    let addresses = ["fe80::100/64", "2001:db8::100/64"];
+    let mut worse = link.start(1, spec(100, &addresses));
+    worse.wait_for(State::Master);
+    let better = link.start(0, spec(200, &addresses));
+    let reason = worse.wait_for(State::Backup);
+    assert_eq!(reason, "fe80::ff:fe00:1 is master: priority 200 against 100");
+    assert!(!link.has(1, addresses[1]));
+    for address in addresses {
+        assert!(link.has(0, address), "{address}");
+    }
+    assert_eq!(
+        better.status().master.unwrap().address,
+        "fe80::ff:fe00:1".parse::<std::net::IpAddr>().unwrap()
+    );
+    better.stop();
+    assert_eq!(worse.wait_for(State::Master), "fe80::ff:fe00:1 gave up");
+    assert!(link.has(1, addresses[1]) && !link.has(0, addresses[1]));
+    assert_eq!(worse.counter("dropped: wrong checksum"), 0);
+}
+
+#[test]
+fn a_pair_over_ipv6_unicast() {
+    let link = Link::new("six-unicast");
+    let with = |priority, peer: &str| InstanceSpec {
+        unicast_peers: vec![peer.parse().unwrap()],
+        ..spec(priority, &["2001:db8::100/64"])
+    };
+    let mut worse = link.start(1, with(100, "2001:db8::1"));
+    worse.wait_for(State::Master);
+    let mut better = link.start(0, with(200, "2001:db8::2"));
+    better.wait_for(State::Master);
+    let reason = worse.wait_for(State::Backup);
+    assert_eq!(reason, "2001:db8::1 is master: priority 200 against 100");
+}
+
+/// Both families at once, the IPv6 address beyond the packet: whoever knew another MAC learns the
+/// master's.
+#[test]
+fn the_neighbours_learn_the_masters_mac() {
+    let link = Link::new("neighbour");
+    let addresses = ["10.0.0.100", "2001:db8::100"];
+    let mac = |address: &str| link.ip(1, &format!("neighbour show {address} dev v0"));
+    for address in addresses {
+        link.ip(1, &format!("neighbour add {address} lladdr 02:00:00:00:00:99 dev v0 nud stale"));
+        assert!(mac(address).contains("02:00:00:00:00:99"));
+    }
+    let beyond = VirtualAddress::new(addresses[1].parse().unwrap(), 64, "v0");
+    let spec = InstanceSpec { excluded_addresses: vec![beyond], ..spec(100, &["10.0.0.100/24"]) };
+    let mut director = link.start(0, spec);
+    director.wait_for(State::Master);
+    for address in addresses {
+        assert!(mac(address).contains("02:00:00:00:00:01"), "{}", mac(address));
+    }
+    // Who refuses a connection has the address, and the kernel begins nothing with it.
+    for address in addresses {
+        let address: std::net::IpAddr = address.parse().unwrap();
+        let error = link.within(1, move || TcpStream::connect((address, 9)).unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{address}");
+    }
+    assert!(link.ip(0, "address show dev v0 deprecated").contains("2001:db8::100/64"));
+}
+
+#[test]
+fn what_another_program_removes_is_put_back() {
+    let link = Link::new("put-back");
+    let addresses = ["10.0.0.100/24", "10.0.0.101/24"];
+    let mut director = link.start(0, spec(100, &addresses));
+    director.wait_for(State::Master);
+    let held = |director: &bench::Director| {
+        director.status().addresses.iter().map(|address| address.held).collect::<Vec<_>>()
+    };
+    assert_eq!(held(&director), [true, true]);
+    link.ip(0, "address delete 10.0.0.101/24 dev v0");
+    director.wait(|kind| matches!(kind, EventKind::PutBack { .. }).then_some(()));
+    assert!(link.has(0, addresses[1]));
+    // The primary goes, and the addresses of its network with it.
+    link.ip(0, "address delete 10.0.0.1/24 dev v0");
+    director.wait_for(State::Fault);
+    link.ip(0, "address add 10.0.0.1/24 dev v0");
+    director.wait_for(State::Master);
+    assert_eq!(held(&director), [true, true]);
+    assert!(director.counter("addresses put back") >= 1);
+}
+
+#[test]
+fn without_its_addresses_nobody_is_master() {
+    let link = Link::new("refused");
+    link.ip(0, "link add d0 type bridge");
+    link.ip(0, "link set d0 up");
+    link.exec(0, "sysctl -qw net.ipv6.conf.d0.disable_ipv6=1");
+    let elsewhere = VirtualAddress::new("2001:db8:1::100".parse().unwrap(), 64, "d0");
+    let spec = InstanceSpec { addresses: vec![elsewhere], ..spec(100, &[]) };
+    let mut director = link.start(0, spec);
+    let reason = director.wait_for(State::Fault);
+    assert!(reason.starts_with("netif: add address 2001:db8:1::100/64 on d0: "), "{reason}");
+    link.ip(0, "link delete d0");
+    let reason = director.status().reason;
+    assert!(reason.starts_with("netif: ") || reason.contains("d0"), "{reason}");
+}
