@@ -29,6 +29,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// See `.cargo/config.toml` for its settings.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Keeps the kernel's IPVS table equal to what the definitions and the health of the real servers
 /// ask for, and moves virtual addresses between directors with VRRP.
 #[derive(Debug, Parser)]
