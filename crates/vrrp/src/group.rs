@@ -10,6 +10,9 @@
 //! 4. A master whose neighbour in the group follows somebody else steps down, with priority 0.
 //! 5. A member that joins masters and has heard nobody becomes master too.
 //!
+//! 6. Between directors of equal priority, which the address decides, the first member decides for
+//!    all, if it hears the other one at all.
+//!
 //! Members are ranked by their VRID, which is equal on all directors; names need not be.
 
 use std::time::Instant;
@@ -103,6 +106,9 @@ impl Group {
     /// there is one. The members' outputs are to be carried out afterwards.
     pub fn settle(&mut self, members: &mut [&mut Instance], now: Instant) -> Option<Event> {
         members.sort_by_key(|member| member.spec().vrid);
+        for (at, member) in members.iter_mut().enumerate() {
+            member.set_led(at > 0);
+        }
         for _ in 0..ROUNDS {
             let views: Vec<Member> = members.iter().map(|member| member.as_member()).collect();
             let orders = orders(&views);

@@ -317,3 +317,33 @@ fn never_half_way() {
         }
     }
 }
+
+/// In each of two links another director has the higher address: the first link decides, and what
+/// it cannot decide the second one does.
+#[test]
+fn between_equals_the_first_member_decides() {
+    let mut bench = Bench::master();
+    bench.advert("out", 100);
+    bench.expect(State::Master);
+    bench.pass(1000);
+    bench.advert("out", 100);
+    bench.expect(State::Master);
+    // Where it is the first one it gives in at once.
+    bench.advert("in", 100);
+    bench.expect(State::Backup);
+
+    let mut bench = Bench::master();
+    for _ in 0..3 {
+        bench.advert("out", 100);
+        bench.expect(State::Master);
+        bench.pass(1000);
+    }
+    // 3 x 1 s after the first one, and nothing was heard on the first link.
+    bench.advert("out", 100);
+    bench.expect(State::Backup);
+
+    // A better priority is better everywhere.
+    let mut bench = Bench::master();
+    bench.advert("out", 101);
+    bench.expect(State::Backup);
+}

@@ -49,6 +49,10 @@ pub struct Instance {
     /// When a worse master was first heard, for `preempt_delay`.
     worse_master_since: Option<Instant>,
     rival: Option<IpAddr>,
+    /// In a group: another member decides between equals, if it can.
+    is_led: bool,
+    /// When a master of equal priority was first heard about which that one is to decide.
+    tie_since: Option<Instant>,
     /// When a worse master was last answered.
     answered: Option<Instant>,
     /// The role of the process before this one, until the start.
@@ -83,6 +87,8 @@ impl Instance {
             master: None,
             worse_master_since: None,
             rival: None,
+            is_led: false,
+            tie_since: None,
             answered: None,
             resumes: None,
             revision: 0,
@@ -142,6 +148,7 @@ impl Instance {
                     self.timers.set(Timer::Refresh, now + self.spec.announce.refresh);
                 }
                 Timer::RivalGone => {
+                    self.tie_since = None;
                     if let Some(address) = self.rival.take() {
                         // Neighbours may have learnt the other's MAC while there were two.
                         self.announce();
@@ -276,6 +283,7 @@ impl Instance {
         self.timers.stop_all();
         self.worse_master_since = None;
         self.rival = None;
+        self.tie_since = None;
         self.wants = None;
         if self.state == State::Master {
             self.outputs

@@ -111,7 +111,9 @@ impl Instance {
         if advert.priority == 0 {
             self.send_advert(mine);
             self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
-        } else if (advert.priority, sender) > (mine, own) {
+        } else if (advert.priority, sender) > (mine, own)
+            && !(advert.priority == mine && self.leaves_tie_to_leader(advert, now))
+        {
             let why = if advert.priority > mine {
                 format!("priority {} against {mine}", advert.priority)
             } else {
@@ -136,6 +138,14 @@ impl Instance {
             }
             self.timers.set(Timer::RivalGone, now + advert.interval.duration() * 3);
         }
+    }
+
+    /// Of two directors with equal priorities one may have the higher address on this link, the
+    /// other one on the next; if each group gave in where it is the lower one, neither would be
+    /// master, again and again. So the first member of a group decides, unless it hears nothing
+    /// for as long as a live master would not be silent.
+    fn leaves_tie_to_leader(&mut self, advert: &Advert, now: Instant) -> bool {
+        self.is_led && now < *self.tie_since.get_or_insert(now) + advert.interval.duration() * 3
     }
 
     /// `Active_Adver_Interval` is the master's (RFC 9568 §6.4.2).

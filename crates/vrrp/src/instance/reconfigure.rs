@@ -14,6 +14,7 @@ impl Instance {
         let old = std::mem::replace(&mut self.spec, with_an_interval(spec));
         self.tracker.keep(&self.spec.track);
         if old.group != self.spec.group {
+            self.is_led = false;
             self.hold = Hold::until_its_group_agrees(self.spec.group.as_deref());
         }
         self.review(now);

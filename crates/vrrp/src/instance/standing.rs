@@ -34,6 +34,11 @@ impl Instance {
         }
     }
 
+    /// Whether another member of its group decides between equals.
+    pub(crate) fn set_led(&mut self, is_led: bool) {
+        self.is_led = is_led;
+    }
+
     pub(super) fn tracked(&mut self, thing: Thing, condition: Condition, now: Instant) {
         if !self.spec.track.iter().any(|track| track.thing == thing) {
             return;
