@@ -2,7 +2,8 @@
 //!
 //! This crate knows nothing of IPVS or VRRP. [`spec`] says what is checked and how often;
 //! [`judge`] turns results into a verdict with reasons, [`supervisor`] says which probe runs when
-//! (both pure); [`probe`] performs one check; [`runner`] performs many of them, when they are due.
+//! (both pure); [`wire`] is what probes and servers say to each other (pure too); [`probe`] performs
+//! one check; [`runner`] performs many of them, when they are due.
 
 mod history;
 pub mod judge;
@@ -14,6 +15,7 @@ pub mod runner;
 mod schedule;
 pub mod spec;
 pub mod supervisor;
+pub mod wire;
 
 pub use history::HISTORY;
 pub use judge::{Start, State};
@@ -21,8 +23,9 @@ pub use lateness::Lateness;
 pub use outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 pub use schedule::Limits;
 pub use spec::{
-    BasicAuth, Check, ClientCertificate, Connect, Damping, Digest, Expect, Expectation, Header,
-    HttpGet, HttpMethod, HttpRequest, HttpVersion, Initial, Kind, MiscCheck, Monitor, Pattern,
-    PatternError, Secret, StatusRange, TcpCheck, Timing, Tls,
+    BasicAuth, Check, ClientCertificate, Connect, Damping, Digest, DnsCheck, DnsTransport, Expect,
+    Expectation, Header, HexPattern, HexPatternError, HttpGet, HttpMethod, HttpRequest,
+    HttpVersion, Initial, Kind, Matching, MiscCheck, Monitor, Pattern, PatternError, PingCheck,
+    Rcode, RecordType, Secret, StatusRange, TcpCheck, Timing, Tls, UdpCheck, UdpReply,
 };
 pub use supervisor::{Event, MonitorStatus, Statistics, Transition};

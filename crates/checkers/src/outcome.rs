@@ -107,10 +107,14 @@ pub enum Cause {
     Closed,
     /// The answer is not of the protocol that the check speaks, or exceeds its bounds.
     Protocol,
-    /// An HTTP status that is not among the passing ones.
+    /// A status that is not among the passing ones: of HTTP, or a response code of DNS.
     Status(u16),
     /// The answer is complete and of the right protocol, but does not say what it should.
     Content,
+    /// Too many requests went unanswered, or answers got lost.
+    Loss,
+    /// The server answers, but takes longer than it may.
+    Slow,
     /// The certificate is not for the expected name.
     NameMismatch,
     /// The certificate is expired, is not valid yet, or expires too soon.
@@ -137,6 +141,8 @@ impl Cause {
             Self::Protocol => "protocol",
             Self::Status(_) => "status",
             Self::Content => "content",
+            Self::Loss => "loss",
+            Self::Slow => "slow",
             Self::NameMismatch => "name_mismatch",
             Self::CertificateExpired => "certificate_expired",
             Self::CertificateUntrusted => "certificate_untrusted",

@@ -1,23 +1,20 @@
 //! Hints for keys that are not known.
 
 /// Keys that the configuration will have, but not in this version.
-const NOT_YET: [&str; 12] = [
+const NOT_YET: &[&str] = &[
     "agent_check",
     "bfd_check",
-    "dns_check",
     "file_check",
     "grpc_check",
     "heartbeats",
-    "ping_check",
     "smtp_check",
-    "udp_check",
     "use_vmac",
     "virtual_routes",
     "virtual_rules",
 ];
 
 /// keepalived's keywords, and what stands in their place here.
-const KEEPALIVED: [(&str, &str); 68] = [
+const KEEPALIVED: &[(&str, &str)] = &[
     ("advert_int", "`advert_interval`"),
     ("auth_pass", "`authentication = { type = \"pass\", password = \"...\" }`"),
     ("auth_type", "`authentication = { type = \"pass\", password = \"...\" }`"),
@@ -27,6 +24,7 @@ const KEEPALIVED: [(&str, &str); 68] = [
     ("connect_port", "`port`"),
     ("connect_timeout", "`timeout`, beside the check's kind"),
     ("delay_loop", "`interval` in each of the `checks`"),
+    ("dns_check", "`dns_check` in one of the `checks`"),
     ("fwmark", "`mark`"),
     ("garp_master_delay", "`announce.delay`"),
     ("garp_master_refresh", "`announce.refresh`"),
@@ -50,6 +48,8 @@ const KEEPALIVED: [(&str, &str); 68] = [
     ("lvs_timeouts", "`timeouts` in `[ipvs]`"),
     ("maxlen", "`max_length`"),
     ("mcast_src_ip", "`source_address`"),
+    ("min_reply_length", "`expect.hex`, in which `??` stands for any byte"),
+    ("max_reply_length", "`expect.regex`"),
     ("misc_path", "`command`, an array: program and arguments"),
     ("misc_timeout", "`timeout`, beside the check's kind"),
     ("nopreempt", "`preempt = false`"),
@@ -58,8 +58,10 @@ const KEEPALIVED: [(&str, &str); 68] = [
     ("notify_master", "`notify.master`"),
     ("notify_stop", "`notify.stop`"),
     ("ops", "`one_packet = true`"),
+    ("payload", "`send`"),
     ("persistence_granularity", "`persistence.netmask`, or `persistence.prefix` for IPv6"),
     ("persistence_timeout", "`persistence = { timeout = \"6m\" }`"),
+    ("ping_check", "`ping_check` in one of the `checks`"),
     ("real_server", "`real_servers`"),
     ("retry", "`fall`, which is `retry` + 1"),
     ("sni_name", "`tls.server_name`"),
@@ -73,6 +75,7 @@ const KEEPALIVED: [(&str, &str); 68] = [
     ("track_interface", "`track.interfaces`"),
     ("track_process", "`track.processes`"),
     ("track_script", "`track.scripts`"),
+    ("udp_check", "`udp_check` in one of the `checks`"),
     ("unicast_peer", "`unicast_peers`"),
     ("unicast_src_ip", "`source_address`"),
     ("uthreshold", "`upper_threshold`"),

@@ -27,6 +27,9 @@ checks = [
     { tcp_check = { zzzzzzzz = 1, send = { zzzzzzzz = 1 }, expect = { zzzzzzzz = 1 } } },
     { http_get = { zzzzzzzz = 1, tls = { zzzzzzzz = 1 }, auth = { zzzzzzzz = 1 }, urls = [{ zzzzzzzz = 1 }] } },
     { misc_check = { zzzzzzzz = 1 } },
+    { dns_check = { zzzzzzzz = 1 } },
+    { udp_check = { zzzzzzzz = 1, expect = { zzzzzzzz = 1 } } },
+    { ping_check = { zzzzzzzz = 1 } },
 ]
 [vrrp_instance.VI_1]
 zzzzzzzz = 1
@@ -46,7 +49,7 @@ zzzzzzzz = 1
 "#;
 
 /// What a table is called in an error, and its heading in the reference.
-const HEADINGS: [(&str, &str); 34] = [
+const HEADINGS: &[(&str, &str)] = &[
     ("a configuration", "The top of a file"),
     ("`[global]`", "`[global]`"),
     ("`[ipvs]`", "`[ipvs]`"),
@@ -69,6 +72,10 @@ const HEADINGS: [(&str, &str); 34] = [
     ("`auth`", "`auth`"),
     ("`tls`", "`tls`"),
     ("`misc_check`", "`misc_check`"),
+    ("`dns_check`", "`dns_check`"),
+    ("`udp_check`", "`udp_check`"),
+    ("`udp_check.expect`", "`udp_check.expect`"),
+    ("`ping_check`", "`ping_check`"),
     ("a VRRP instance", "`[vrrp_instance.NAME]`"),
     ("a virtual address", "`virtual_addresses` and `excluded_addresses`"),
     ("`authentication`", "`authentication`"),

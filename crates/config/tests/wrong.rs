@@ -47,6 +47,22 @@ const WRONG: &[Wrong] = &[
             (27, 26, "`falls` is out of range"),
         ],
     ),
+    (
+        "dns_check",
+        &[
+            (8, 13, "`transport` cannot be `tls`"),
+            (9, 8, "`www..example.com` is no domain name"),
+            (10, 8, "`type` cannot be `aaaa`"),
+            (11, 9, "`rcode` is an integer"),
+            (12, 9, "`match` without `answers`"),
+            (13, 15, "`min_answers` is out of range"),
+            (16, 37, "an error has no records"),
+            (16, 38, "`2001:db8::1` cannot be the answer"),
+            (19, 41, "`192.0.2.1` cannot be the answer"),
+            (22, 25, "`answers` is empty"),
+            (25, 29, "an error has no records"),
+        ],
+    ),
     ("duplicate_key", &[(6, 1, "`scheduler` is there twice")]),
     ("duplicate_name", &[(5, 17, "`web` is there twice")]),
     ("duplicate_real_server", &[(11, 11, "the real server 198.51.100.11:80 is defined twice")]),
@@ -155,6 +171,17 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     ("password_too_long", &[(5, 46, "the password has 14 bytes")]),
+    (
+        "ping_check",
+        &[
+            (7, 9, "`count` is out of range"),
+            (8, 11, "`1us` is no duration"),
+            (9, 12, "a loss of 100 % passes"),
+            (10, 15, "`max_latency` is an integer"),
+            (11, 1, "unknown key `port`"),
+            (15, 14, "the last of 6 requests would be sent after 500ms"),
+        ],
+    ),
     (
         "ports",
         &[
@@ -360,6 +387,20 @@ const WRONG: &[Wrong] = &[
             (11, 10, "`fwmark` is out of range"),
             (16, 12, "`protocol` beside `fwmark`"),
             (21, 10, "`family` without `fwmark`"),
+        ],
+    ),
+    (
+        "udp_check",
+        &[
+            (8, 8, "`send` is empty"),
+            (9, 10, "`expect` has one of `hex` and `regex`"),
+            (12, 30, "`00 ??` is no bytes in hexadecimal"),
+            (12, 58, "`0` is not hexadecimal"),
+            (12, 65, "unknown key `payload`"),
+            (15, 32, "`xy` is not hexadecimal"),
+            (18, 32, "`hex` is empty"),
+            (21, 24, "`expect` needs `hex` or `regex`"),
+            (24, 56, "`require_reply = false`"),
         ],
     ),
     (

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::Stop;
 use crate::outcome::Cause;
 use crate::spec::{Digest, Expectation};
+use crate::wire::excerpt;
 
 /// What was received of a body.
 #[derive(Debug)]
@@ -122,14 +123,4 @@ impl Received {
         }
         Ok(())
     }
-}
-
-/// The first bytes of what a server sent, made safe to show.
-pub(super) fn excerpt(bytes: &[u8]) -> String {
-    const SHOWN: usize = 80;
-    let (shown, more) = match bytes.get(..SHOWN) {
-        Some(shown) if shown.len() < bytes.len() => (shown, "..."),
-        _ => (bytes, ""),
-    };
-    format!("\"{}{more}\"", shown.escape_ascii())
 }

@@ -6,13 +6,17 @@
 )]
 
 mod content;
+mod dns;
 mod http;
 mod misc;
+mod ping;
 mod program;
 mod socket;
 mod tcp;
 pub mod tls;
+mod udp;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 pub use program::Program;
@@ -53,6 +57,9 @@ pub async fn run(monitor: &Monitor, state: State, context: &Context) -> Outcome 
         Kind::Tcp(check) => tcp::run(monitor.target, check, &deadline, context).await,
         Kind::Http(check) => http::run(monitor.target, check, &deadline, context).await,
         Kind::Misc(check) => misc::run(monitor.target, state, check, &deadline).await,
+        Kind::Dns(check) => dns::run(monitor.target, check, &deadline).await,
+        Kind::Udp(check) => udp::run(monitor.target, check, &deadline).await,
+        Kind::Ping(check) => ping::run(monitor.target, check, &deadline).await,
     };
     let latency = started.elapsed();
     match result {
@@ -71,6 +78,12 @@ pub async fn run_program(program: Program, timeout: Duration) -> ProbeResult {
     let deadline = Deadline::new(Instant::now(), timeout);
     let ended = program::run(program, &deadline).await.and_then(program::Ended::succeeded);
     ended.map_or_else(ProbeResult::from, |_| ProbeResult::Passed)
+}
+
+/// A number that nobody else can foresee: std's hash keys are random in every process, and
+/// different at every call.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// What a passing run has to say.

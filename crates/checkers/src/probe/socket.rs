@@ -1,4 +1,4 @@
-//! Connections of probes, and whose fault an error is.
+//! Sockets of probes, and whose fault an error is.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::{Deadline, Stop};
 use crate::outcome::Cause;
@@ -21,7 +21,10 @@ pub(super) async fn connect(
     deadline: &Deadline,
 ) -> Result<TcpStream, Stop> {
     let destination = connect.destination(target);
-    let socket = open(destination, connect)?;
+    let socket = open(destination, connect, Type::STREAM, Protocol::TCP)?;
+    socket.set_linger(Some(Duration::ZERO)).map_err(|error| {
+        Stop::Local(doing_failed(&format!("open a socket to {destination}"), &error))
+    })?;
     let connecting = TcpSocket::from_std_stream(socket.into()).connect(destination);
     let stream = deadline
         .within("connecting", connecting)
@@ -34,13 +37,48 @@ pub(super) async fn connect(
     Ok(stream)
 }
 
-fn open(destination: SocketAddr, connect: &Connect) -> Result<Socket, Stop> {
+/// A UDP socket that talks with where `connect` says, and no other.
+pub(super) fn datagram(target: SocketAddr, connect: &Connect) -> Result<UdpSocket, Stop> {
+    let destination = connect.destination(target);
+    connected(destination, open(destination, connect, Type::DGRAM, Protocol::UDP)?)
+}
+
+/// A socket for ICMP messages to and from where `connect` says.
+///
+/// A raw one, which needs CAP_NET_RAW: datagram sockets of ICMP are open to groups that a sysctl
+/// lists (`net.ipv4.ping_group_range`), by default to none. A raw socket that is connected gets
+/// no copies of other hosts' messages.
+pub(super) fn icmp(target: SocketAddr, connect: &Connect) -> Result<UdpSocket, Stop> {
+    let destination = SocketAddr::new(connect.destination(target).ip(), 0);
+    let protocol = if destination.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
+    connected(destination, open(destination, connect, Type::RAW, protocol)?)
+}
+
+/// Connects a socket of datagrams, and lets it report every ICMP error, also those that may pass.
+fn connected(destination: SocketAddr, socket: Socket) -> Result<UdpSocket, Stop> {
+    let report = if destination.is_ipv4() {
+        setsockopt(&socket, sockopt::Ipv4RecvErr, &true)
+    } else {
+        setsockopt(&socket, sockopt::Ipv6RecvErr, &true)
+    };
+    report
+        .map_err(io::Error::from)
+        .and_then(|()| socket.connect(&destination.into()))
+        // tokio's name for a socket of datagrams; it looks at no protocol.
+        .and_then(|()| UdpSocket::from_std(socket.into()))
+        .map_err(|error| io_stop(&format!("connect to {destination}"), &error))
+}
+
+fn open(
+    destination: SocketAddr,
+    connect: &Connect,
+    kind: Type,
+    protocol: Protocol,
+) -> Result<Socket, Stop> {
     let local = |doing: String| move |error: io::Error| Stop::Local(doing_failed(&doing, &error));
     let open = local(format!("open a socket to {destination}"));
-    let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(Domain::for_address(destination), kind, Some(Protocol::TCP))
-        .and_then(|socket| socket.set_linger(Some(Duration::ZERO)).map(|()| socket))
-        .map_err(open)?;
+    let domain = Domain::for_address(destination);
+    let socket = Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol)).map_err(open)?;
     if let Some(interface) = &connect.interface {
         socket
             .bind_device(Some(interface.as_bytes()))
@@ -51,7 +89,11 @@ fn open(destination: SocketAddr, connect: &Connect) -> Result<Socket, Stop> {
     }
     if let Some(source) = connect.source {
         // The port is chosen at connect: one local port then serves many destinations.
-        setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)
+        let port_later = match protocol {
+            Protocol::TCP => setsockopt(&socket, sockopt::IpBindAddressNoPort, &true),
+            _ => Ok(()),
+        };
+        port_later
             .map_err(io::Error::from)
             .and_then(|()| socket.bind(&SocketAddr::new(source, 0).into()))
             .map_err(local(format!("bind to source address {source}")))?;
@@ -66,6 +108,21 @@ pub(super) fn io_stop(doing: &str, error: &io::Error) -> Stop {
     match io_cause(error) {
         Some(cause) => Stop::failed(cause, words(cause)),
         None => Stop::Local(doing_failed(doing, error)),
+    }
+}
+
+/// The same of an error met while receiving from a socket of datagrams. Nothing local can fail
+/// there, so these are what ICMP brought, and more of them are failures: a firewall's refusal
+/// (EACCES), and a host that does not know the protocol (ENOPROTOOPT).
+pub(super) fn receive_stop(error: &io::Error) -> Stop {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EACCES) => {
+            Stop::failed(Cause::Unreachable, "refused by a firewall (ICMP: prohibited)")
+        }
+        Some(Errno::ENOPROTOOPT) => {
+            Stop::failed(Cause::Unreachable, "host does not know the protocol (ICMP)")
+        }
+        _ => io_stop("receive the answer", error),
     }
 }
 

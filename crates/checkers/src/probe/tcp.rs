@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{Context, Deadline, Passed, Stop, content, socket, tls};
+use super::{Context, Deadline, Passed, Stop, socket, tls};
 use crate::outcome::Cause;
 use crate::spec::{Expect, TcpCheck};
+use crate::wire::excerpt;
 
 pub(super) async fn run(
     target: SocketAddr,
@@ -57,14 +58,14 @@ where
     };
     let answer = match received.as_slice() {
         [] => "without an answer".to_owned(),
-        received => format!("without {}; got {}", words(expected), content::excerpt(received)),
+        received => format!("without {}; got {}", words(expected), excerpt(received)),
     };
     Err(Stop::failed(cause, format!("{what}, {answer}")))
 }
 
 fn words(expected: &Expect) -> String {
     match expected {
-        Expect::Bytes(bytes) => content::excerpt(bytes),
+        Expect::Bytes(bytes) => excerpt(bytes),
         Expect::Matches(pattern) => format!("a match of `{pattern}`"),
     }
 }

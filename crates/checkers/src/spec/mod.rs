@@ -3,13 +3,17 @@
 
 mod connect;
 mod content;
+mod dns;
+mod hex;
 mod http;
 mod misc;
 mod pattern;
+mod ping;
 mod secret;
 mod tcp;
 mod timing;
 mod tls;
+mod udp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +22,17 @@ use serde::{Deserialize, Serialize};
 
 pub use connect::Connect;
 pub use content::{Digest, Expectation};
+pub use dns::{DnsCheck, DnsTransport, Matching, Rcode, RecordType};
+pub use hex::{HexPattern, HexPatternError};
 pub use http::{BasicAuth, Header, HttpGet, HttpMethod, HttpRequest, HttpVersion, StatusRange};
 pub use misc::MiscCheck;
 pub use pattern::{Pattern, PatternError};
+pub use ping::PingCheck;
 pub use secret::Secret;
 pub use tcp::{Expect, TcpCheck};
 pub use timing::{Damping, Initial, Timing};
 pub use tls::{ClientCertificate, Tls};
+pub use udp::{UdpCheck, UdpReply};
 
 /// One check of one real server. Equal monitors are the same monitor: they run once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,6 +61,12 @@ pub enum Kind {
     Http(HttpGet),
     /// A program exits with status 0. keepalived: `MISC_CHECK`.
     Misc(MiscCheck),
+    /// A DNS query is answered as expected. keepalived: `DNS_CHECK`.
+    Dns(DnsCheck),
+    /// A datagram is not refused, or answered as expected. keepalived: `UDP_CHECK`.
+    Udp(UdpCheck),
+    /// ICMP echo requests are answered. keepalived: `PING_CHECK`.
+    Ping(PingCheck),
 }
 
 impl Kind {
@@ -61,8 +75,16 @@ impl Kind {
         match self {
             Self::Tcp(check) => Some(&check.connect),
             Self::Http(check) => Some(&check.connect),
+            Self::Dns(check) => Some(&check.connect),
+            Self::Udp(check) => Some(&check.connect),
+            Self::Ping(check) => Some(&check.connect),
             Self::Misc(_) => None,
         }
+    }
+
+    /// Whether it needs a port to connect to.
+    pub fn needs_port(&self) -> bool {
+        !matches!(self, Self::Misc(_) | Self::Ping(_))
     }
 
     /// Name of the kind as the configuration writes it.
@@ -71,6 +93,9 @@ impl Kind {
             Self::Tcp(_) => "tcp_check",
             Self::Http(_) => "http_get",
             Self::Misc(_) => "misc_check",
+            Self::Dns(_) => "dns_check",
+            Self::Udp(_) => "udp_check",
+            Self::Ping(_) => "ping_check",
         }
     }
 }

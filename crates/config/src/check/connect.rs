@@ -6,10 +6,22 @@ use crate::leaf;
 use crate::reader::{Table, Value};
 use crate::source::Place;
 
-/// The keys that `tcp_check` and `http_get` share. Also gives the place of `source`.
+/// The keys of all kinds that go to a port. Also gives the place of `source`.
 pub(super) fn connect(t: &mut Table<'_>) -> (Connect, Option<Place>) {
+    keys(t, true)
+}
+
+/// The same without `port`.
+pub(super) fn connect_to_host(t: &mut Table<'_>) -> (Connect, Option<Place>) {
+    keys(t, false)
+}
+
+fn keys(t: &mut Table<'_>, with_port: bool) -> (Connect, Option<Place>) {
     let address = t.optional("address", leaf::address);
-    let port = t.optional("port", |value| value.integer(1..=65_535, ""));
+    let port = match with_port {
+        true => t.optional("port", |value| value.integer(1..=65_535, "")),
+        false => None,
+    };
     let source = t.optional("source", leaf::address);
     let interface = t.optional("interface", leaf::interface);
     let mark = t.optional("mark", |value| value.integer(1..=i64::from(u32::MAX), ""));

@@ -65,7 +65,7 @@ fn texts(value: Value<'_>) -> Option<Vec<At<String>>> {
     })
 }
 
-fn pattern(value: Value<'_>) -> Option<Pattern> {
+pub(super) fn pattern(value: Value<'_>) -> Option<Pattern> {
     let text = value.string()?;
     Pattern::new(text).map_err(|error| refuse_pattern(value, text, error)).ok()
 }
@@ -122,7 +122,7 @@ fn hex_bytes(value: Value<'_>) -> Option<Vec<u8>> {
     }
 }
 
-fn text_bytes(value: Value<'_>) -> Option<Vec<u8>> {
+pub(super) fn text_bytes(value: Value<'_>) -> Option<Vec<u8>> {
     match value.string()? {
         "" => value.refuse(format!("`{}` is empty", value.key), "expected a text", None),
         text => Some(text.as_bytes().to_vec()),
@@ -145,22 +145,26 @@ pub(super) fn expect(value: Value<'_>) -> Option<Expect> {
     value.table("`expect`", |t| {
         let hex = t.optional("hex", hex_bytes);
         let regex = t.optional("regex", pattern);
-        let written = (t.value("hex").is_some(), t.value("regex").is_some());
-        match (hex, regex) {
-            (Some(bytes), None) => fits(value, Expect::Bytes(bytes.value)),
-            (None, Some(pattern)) => Some(Expect::Matches(pattern.value)),
-            (None, None) if written != (false, false) || t.unknown().next().is_some() => None,
-            (both, _) => {
-                let message = if both.is_some() {
-                    "`expect` has one of `hex` and `regex`, not both"
-                } else {
-                    "`expect` needs `hex` or `regex`"
-                };
-                t.report.add(Finding::new(t.place, message, "what is expected?"));
-                None
-            }
-        }
+        let hex = hex.and_then(|bytes| fits(value, Expect::Bytes(bytes.value)));
+        one_way(t, hex, regex, Expect::Matches)
     })
+}
+
+/// The one of `hex` and `regex` that is written.
+pub(super) fn one_way<T>(
+    t: &mut Table<'_>,
+    hex: Option<T>,
+    regex: Option<At<Pattern>>,
+    wrap: impl FnOnce(Pattern) -> T,
+) -> Option<T> {
+    let written = (t.value("hex").is_some(), t.value("regex").is_some());
+    let message = match written {
+        (true, true) => "`expect` has one of `hex` and `regex`, not both",
+        (false, false) if t.unknown().next().is_none() => "`expect` needs `hex` or `regex`",
+        _ => return hex.or_else(|| regex.map(|regex| wrap(regex.value))),
+    };
+    t.report.add(Finding::new(t.place, message, "what is expected?"));
+    None
 }
 
 fn fits(value: Value<'_>, expect: Expect) -> Option<Expect> {

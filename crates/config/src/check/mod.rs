@@ -1,12 +1,15 @@
 //! The entries of `checks`.
 
 mod connect;
+mod dns;
 mod expect;
 mod http;
 mod misc;
+mod ping;
 mod tcp;
 mod timing;
 mod tls;
+mod udp;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,8 +25,14 @@ use crate::source::{At, Place};
 type Reader = fn(Value<'_>) -> Option<CheckDraft>;
 
 /// The keys of the kinds, and who reads them.
-const KINDS: [(&str, Reader); 3] =
-    [("tcp_check", tcp::tcp_check), ("http_get", http::http_get), ("misc_check", misc::misc_check)];
+const KINDS: [(&str, Reader); 6] = [
+    ("tcp_check", tcp::tcp_check),
+    ("http_get", http::http_get),
+    ("misc_check", misc::misc_check),
+    ("dns_check", dns::dns_check),
+    ("udp_check", udp::udp_check),
+    ("ping_check", ping::ping_check),
+];
 
 /// A check that is yet to be compared with its real server.
 #[derive(Debug, Clone)]
@@ -63,6 +72,7 @@ pub(crate) fn check(value: Value<'_>) -> Option<CheckDraft> {
                 let At { value: mut draft, place } = draft?;
                 draft.place = place;
                 draft.check.timing = timing?;
+                ping::in_time(&draft, t.report);
                 Some(draft)
             }
         }
@@ -92,7 +102,7 @@ impl CheckDraft {
     ) -> Check {
         if let Some(connect) = self.check.kind.connect() {
             let destination = connect.destination(server.value);
-            if destination.port() == 0 {
+            if destination.port() == 0 && self.check.kind.needs_port() {
                 let message = format!("`{}` has no port to connect to", self.check.kind.name());
                 let finding = Finding::new(self.place, message, "`port` is missing");
                 let help = "add `port`, for the real server's port is 0";

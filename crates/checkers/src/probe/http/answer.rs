@@ -9,8 +9,9 @@ use std::io;
 use super::exchange::{io_error, stop};
 use crate::outcome::Cause;
 use crate::probe::content::Received;
-use crate::probe::{Deadline, Stop, content};
+use crate::probe::{Deadline, Stop};
 use crate::spec::{HttpRequest, StatusRange};
+use crate::wire::excerpt;
 
 pub(super) async fn judge(
     response: Response<Incoming>,
@@ -34,7 +35,7 @@ pub(super) fn expect_status(
     let mut text = format!("status {status} (expected {})", wanted.join(", "));
     // A redirect is not followed, so say where it leads.
     if let Some(location) = headers.get(header::LOCATION) {
-        text += &format!(", Location: {}", content::excerpt(location.as_bytes()));
+        text += &format!(", Location: {}", excerpt(location.as_bytes()));
     }
     Err(Stop::failed(Cause::Status(status), text))
 }

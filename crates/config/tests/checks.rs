@@ -1,0 +1,124 @@
+//! What the keys of the kinds of check mean.
+#![allow(clippy::unwrap_used, reason = "a test, whose helpers may panic")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use checkers::{
+    Connect, DnsCheck, DnsTransport, Kind, Matching, Pattern, PingCheck, Rcode, RecordType,
+    UdpCheck, UdpReply,
+};
+
+/// The kind that a check with this line has.
+#[track_caller]
+fn kind(line: &str) -> Kind {
+    let text = format!(
+        "[virtual_server.web]\n\
+         address = \"192.0.2.10:80\"\n\
+         [[virtual_server.web.real_servers]]\n\
+         address = \"198.51.100.11:80\"\n\
+         [[virtual_server.web.real_servers.checks]]\n\
+         {line}\n"
+    );
+    let config = config::parse(Path::new("test.toml"), &text).unwrap();
+    config.virtual_servers[0].real_servers[0].checks[0].kind.clone()
+}
+
+/// All keys of a connection, and what they mean.
+const CONNECT: &str = r#"address = "203.0.113.1", port = 81, source = "203.0.113.2",
+    interface = "eth1", mark = 7"#;
+
+fn connect() -> Connect {
+    Connect {
+        address: Some("203.0.113.1".parse().unwrap()),
+        port: Some(81),
+        source: Some("203.0.113.2".parse().unwrap()),
+        interface: Some("eth1".to_owned()),
+        mark: Some(7),
+    }
+}
+
+#[test]
+fn dns_check() {
+    assert_eq!(kind("dns_check = {}"), Kind::Dns(DnsCheck::default()));
+    let line = format!(
+        r#"dns_check = {{ {CONNECT}, transport = "tcp", name = "_ldap._tcp.example.com.",
+           type = "SRV", recursion = false, answers = ["0 5 389 ldap.example.com", "x"],
+           match = "any", min_answers = 2 }}"#
+    );
+    let dns = DnsCheck {
+        connect: connect(),
+        transport: DnsTransport::Tcp,
+        name: "_ldap._tcp.example.com.".to_owned(),
+        record_type: RecordType(33),
+        recursion: false,
+        rcode: Rcode(0),
+        answers: vec!["0 5 389 ldap.example.com".to_owned(), "x".to_owned()],
+        matching: Matching::Any,
+        min_answers: 2,
+    };
+    assert_eq!(kind(&line), Kind::Dns(dns));
+    let refused = DnsCheck { rcode: Rcode(5), ..DnsCheck::default() };
+    assert_eq!(kind(r#"dns_check = { rcode = "REFUSED" }"#), Kind::Dns(refused));
+}
+
+#[test]
+fn udp_check() {
+    let udp = |send: &[u8], reply| {
+        Kind::Udp(UdpCheck { connect: Connect::default(), send: send.to_vec(), reply })
+    };
+    assert_eq!(kind("udp_check = {}"), udp(b"", UdpReply::Optional));
+    assert_eq!(kind("udp_check = { require_reply = false }"), udp(b"", UdpReply::Optional));
+    assert_eq!(
+        kind(r#"udp_check = { send = "ping\n", require_reply = true }"#),
+        udp(b"ping\n", UdpReply::Required)
+    );
+    assert_eq!(
+        kind(r#"udp_check = { send = "ping", expect = "pong", require_reply = true }"#),
+        udp(b"ping", UdpReply::Bytes(b"pong".to_vec()))
+    );
+    assert_eq!(
+        kind(r#"udp_check = { send = "ping", expect = { regex = "^p.ng$" } }"#),
+        udp(b"ping", UdpReply::Matches(Pattern::new("^p.ng$").unwrap()))
+    );
+    let line = format!(
+        r#"udp_check = {{ {CONNECT}, send = {{ hex = "00FF" }}, expect = {{ hex = "80 ??" }} }}"#
+    );
+    let check = UdpCheck {
+        connect: connect(),
+        send: vec![0, 255],
+        reply: UdpReply::Hex("80 ??".parse().unwrap()),
+    };
+    assert_eq!(kind(&line), Kind::Udp(check));
+}
+
+#[test]
+fn ping_check() {
+    assert_eq!(kind("ping_check = {}"), Kind::Ping(PingCheck::default()));
+    let line = r#"ping_check = { address = "2001:db8::1", source = "2001:db8::2", mark = 1,
+        interface = "eth1", count = 5, spacing = "50ms", max_loss = "40%", max_latency = "20ms" }"#;
+    let ping = PingCheck {
+        connect: Connect {
+            address: Some("2001:db8::1".parse().unwrap()),
+            port: None,
+            source: Some("2001:db8::2".parse().unwrap()),
+            interface: Some("eth1".to_owned()),
+            mark: Some(1),
+        },
+        count: 5,
+        spacing: Duration::from_millis(50),
+        max_loss: 40,
+        max_latency: Some(Duration::from_millis(20)),
+    };
+    assert_eq!(kind(line), Kind::Ping(ping));
+}
+
+#[test]
+fn a_ping_needs_no_port() {
+    let text = r#"
+        [virtual_server.marked]
+        fwmark = 7
+        real_servers = [{ address = "198.51.100.11", checks = [{ ping_check = {} }] }]
+    "#;
+    assert!(config::parse(Path::new("test.toml"), text).is_ok());
+}
