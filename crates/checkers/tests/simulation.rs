@@ -1,8 +1,7 @@
 //! The supervisor against a model that is too simple to be wrong, over random results, random sets
 //! of monitors and random lateness, in virtual time.
 //!
-//! `LVS_SIM_SEEDS` (default 100): how many seeds. `LVS_SIM_SEED`: only this one, as a failure names
-//! it.
+//! `LVS_SIM_SEEDS` and `LVS_SIM_SEED`: see [`testkit::for_each_seed`].
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -11,7 +10,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use checkers::supervisor::{Input, MonitorId, Output, Supervisor};
@@ -19,44 +17,17 @@ use checkers::{
     Advice, Cause, Check, Damping, Event, Failure, Kind, Limits, Monitor, Outcome, ProbeResult,
     Start, State, TcpCheck, Timing,
 };
+use testkit::{Random, for_each_seed};
 
 const STEPS: usize = 1000;
 
 #[test]
 fn the_supervisor_does_as_the_model() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seeds = match number("LVS_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("LVS_SIM_SEEDS").unwrap_or(100),
-    };
-    let (mut runs, mut transitions) = (0, 0);
-    for seed in seeds {
+    for_each_seed(100, |seed| {
         let mut world = World::new(seed);
-        let result = catch_unwind(AssertUnwindSafe(|| (0..STEPS).for_each(|_| world.step())));
-        if let Err(panic) = result {
-            eprintln!("the simulation failed; repeat it with LVS_SIM_SEED={seed}");
-            resume_unwind(panic);
-        }
-        runs += world.runs;
-        transitions += world.transitions;
-    }
-    assert!(runs > 0 && transitions > 0, "{runs} runs, {transitions} transitions");
-}
-
-/// Xorshift (Marsaglia, 2003).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    fn millis(&mut self, limit: u64) -> Duration {
-        Duration::from_millis(self.below(limit))
-    }
+        (0..STEPS).for_each(|_| world.step());
+        assert!(world.runs > 0 && world.transitions > 0, "nothing happened");
+    });
 }
 
 /// What the model knows of one monitor's life.
@@ -190,7 +161,7 @@ struct Running {
 }
 
 struct World {
-    dice: Dice,
+    random: Random,
     supervisor: Supervisor,
     limits: Limits,
     now: Instant,
@@ -207,16 +178,16 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let limits = match dice.below(4) {
+        let mut random = Random::new(seed);
+        let limits = match random.below(4) {
             0 => Limits { total: 3, per_host: 1000 },
             1 => Limits { total: 1000, per_host: 2 },
             _ => Limits { total: 1000, per_host: 1000 },
         };
         let now = Instant::now();
         let mut world = Self {
-            supervisor: Supervisor::new(dice.below(u64::MAX), limits, now),
-            dice,
+            supervisor: Supervisor::new(random.below(u64::MAX), limits, now),
+            random,
             limits,
             now,
             late_until: now,
@@ -232,11 +203,11 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.dice.below(100) {
+        match self.random.below(100) {
             0..2 => self.set(),
             2..5 => {
                 // The thread was held up.
-                self.now += self.dice.millis(5000);
+                self.now += self.random.millis(5000);
                 self.late_until = self.now;
             }
             5..10 => {
@@ -313,13 +284,13 @@ impl World {
     }
 
     fn outcome(&mut self, started: Instant) -> Outcome {
-        let result = match self.dice.below(10) {
+        let result = match self.random.below(10) {
             0..5 => ProbeResult::Passed,
             5..8 => ProbeResult::Failed(Failure::new(Cause::Refused, "connection refused")),
             8 => ProbeResult::Failed(Failure::new(Cause::TimedOut, "timed out")),
-            _ => ProbeResult::Local(format!("trouble {}", self.dice.below(2))),
+            _ => ProbeResult::Local(format!("trouble {}", self.random.below(2))),
         };
-        let advice = match self.dice.below(4) {
+        let advice = match self.random.below(4) {
             0 if result == ProbeResult::Passed => Some(Advice::Weight(1)),
             1 if result == ProbeResult::Passed => Some(Advice::Percent(50)),
             _ => None,
@@ -331,7 +302,7 @@ impl World {
     fn set(&mut self) {
         let mut wanted = Vec::new();
         for number in 0..20_u16 {
-            let start = match self.dice.below(6) {
+            let start = match self.random.below(6) {
                 0 => Start::Up,
                 1 => Start::Down,
                 2 | 3 => Start::Unknown,
@@ -372,7 +343,7 @@ impl World {
             shadow.started = Some(self.now);
             shadow.busy = true;
             self.runs += 1;
-            let latency = self.dice.millis(3000);
+            let latency = self.random.millis(3000);
             let run = Running {
                 monitor: (*monitor).clone(),
                 started: self.now,

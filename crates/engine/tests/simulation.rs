@@ -1,10 +1,10 @@
 //! The engine against a kernel in memory that refuses what the real one refuses: random
 //! definitions, health, drift and injected errors, from a seed.
 //!
-//! `LVS_SIM_SEEDS` sets how many seeds run (default 300), `LVS_SIM_SEED` runs one alone.
+//! `LVS_SIM_SEEDS` and `LVS_SIM_SEED`: see [`testkit::for_each_seed`].
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
-#![expect(clippy::disallowed_methods, reason = "a test chooses its clock and reads its size")]
+#![expect(clippy::disallowed_methods, reason = "a test chooses its clock")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,30 +17,10 @@ use ipvs::{
     Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
     ServiceFlags, ServiceKey, Stats, Table, TableService, Weight,
 };
+use testkit::{Random, for_each_seed};
 
 const STEPS: u32 = 60;
 const FOREIGN: &str = "tcp 203.0.113.1:22";
-
-/// A small generator, so that a seed means the same run everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 type Settled = BTreeMap<DestinationKey, Destination>;
 
@@ -129,7 +109,7 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let now = Instant::now();
         let mut kernel = FakeKernel::default();
         let foreign: ServiceKey = FOREIGN.parse().unwrap();
@@ -224,7 +204,7 @@ impl World {
         match self.random.below(13) {
             10 => {
                 let destination = destination(1 + self.random.below(4), 80, 1);
-                let active = u32::try_from(self.random.below(3)).unwrap();
+                let active = self.random.below(3);
                 self.kernel.active.insert(destination.key, active);
             }
             11 => self.wish(),
@@ -243,14 +223,13 @@ impl World {
             1 => self.drift(),
             2 => self.kernel.refuse_next = self.random.below(4),
             3 => {
-                let time = Duration::from_millis(self.random.below(12_000));
+                let time = self.random.millis(12_000);
                 self.pass(time);
             }
             _ => {
                 let monitors: Vec<Monitor> = self.health.keys().cloned().collect();
                 if !monitors.is_empty() {
-                    let index = usize::try_from(self.random.next()).unwrap() % monitors.len();
-                    let monitor = monitors[index].clone();
+                    let monitor = self.random.pick(&monitors);
                     let state = if self.random.chance(50) { State::Up } else { State::Down };
                     self.health.insert(monitor.clone(), state);
                     let health =
@@ -266,8 +245,7 @@ impl World {
     fn change_a_weight(&mut self) {
         for virtual_server in &mut self.defined {
             if let Some(server) = virtual_server.real_servers.first_mut() {
-                let weight = 1 + self.random.below(9);
-                server.destination.weight = Weight::new(u32::try_from(weight).unwrap()).unwrap();
+                server.destination.weight = Weight::new(1 + self.random.below(9)).unwrap();
                 return;
             }
         }
@@ -445,16 +423,16 @@ fn definitions(random: &mut Random) -> Vec<VirtualServer> {
             }
             let checks = (0..random.below(3)).map(|fall| Check {
                 kind: Kind::Tcp(TcpCheck::default()),
-                timing: Timing { fall: u32::try_from(fall).unwrap() + 1, ..Timing::default() },
+                timing: Timing { fall: fall + 1, ..Timing::default() },
             });
             real_servers.push(RealServer {
                 checks: checks.map(Arc::new).collect(),
                 destination: destination(host, 80, 1 + random.below(3)),
             });
         }
-        let scheduler = ["wlc", "rr", "sh"][usize::try_from(random.below(3)).unwrap()];
+        let scheduler = random.pick(&["wlc", "rr", "sh"]);
         let sorry = random.chance(40);
-        let quorum = 1 + u32::try_from(random.below(4)).unwrap();
+        let quorum = 1 + random.below(4);
         let slow_start = random.chance(40).then(|| Duration::from_secs(20));
         let on_failure = if random.chance(30) { OnFailure::WeightZero } else { OnFailure::Remove };
         defined.push(VirtualServer {
@@ -466,7 +444,7 @@ fn definitions(random: &mut Random) -> Vec<VirtualServer> {
             persistence_engine: None,
             real_servers,
             quorum,
-            hysteresis: u32::try_from(random.below(quorum.into())).unwrap(),
+            hysteresis: random.below(quorum),
             quorum_up: None,
             quorum_down: None,
             sorry_servers: if sorry { vec![destination(200, 80, 1)] } else { Vec::new() },
@@ -490,20 +468,7 @@ fn run(seed: u64) {
     world.check_end();
 }
 
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
 #[test]
 fn every_history_ends_in_the_wanted_table() {
-    let seeds: Vec<u64> = match variable("LVS_SIM_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..variable("LVS_SIM_SEEDS").unwrap_or(300)).collect(),
-    };
-    for seed in seeds {
-        if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
-            eprintln!("LVS_SIM_SEED={seed} fails");
-            std::panic::resume_unwind(panic);
-        }
-    }
+    for_each_seed(300, run);
 }
