@@ -15,7 +15,7 @@ fn examples(directory: &Path) -> Vec<PathBuf> {
 fn every_example_loads() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config-examples");
     let examples = examples(&directory);
-    assert!(examples.len() >= 6, "examples went missing: {examples:?}");
+    assert!(examples.len() >= 12, "examples went missing: {examples:?}");
     for example in examples {
         if let Err(errors) = config::load(&example) {
             panic!("{errors}");
