@@ -1,6 +1,8 @@
 //! Start, stop, faults and changed settings.
 
 use super::*;
+use crate::group::{Hold, Order};
+use crate::track::{Condition, Thing, Track};
 
 /// A live master with a longer interval is not lost by a reload of something else, and a dead one
 /// is noticed however often there is a reload.
@@ -69,7 +71,7 @@ fn every_input_in_every_state() {
         },
         |bench| drop(bench.input(Input::Down("gone".to_owned()))),
     ];
-    let inputs: [fn(&mut Bench) -> Words; 10] = [
+    let inputs: [fn(&mut Bench) -> Words; 16] = [
         |bench| bench.input(Input::Up(OWN)),
         |bench| bench.input(Input::Down("gone".to_owned())),
         |bench| bench.input(Input::Shutdown),
@@ -80,6 +82,15 @@ fn every_input_in_every_state() {
         |bench| bench.input(Input::Reconfigure(Box::new(spec(200)))),
         |bench| bench.input(Input::Reconfigure(Box::new(spec(255)))),
         |bench| bench.pass(20_000),
+        |bench| {
+            let script = Thing::Script("nginx".to_owned());
+            bench.input(Input::Tracked(script, Condition::Fails("no".to_owned())))
+        },
+        |bench| bench.input(Input::Group(Order::Hold(Hold::Free))),
+        |bench| bench.input(Input::Group(Order::Hold(Hold::Wait("why".to_owned())))),
+        |bench| bench.input(Input::Group(Order::Hold(Hold::Fault("why".to_owned())))),
+        |bench| bench.input(Input::Group(Order::TakeOver("why".to_owned()))),
+        |bench| bench.input(Input::Group(Order::StepDown("why".to_owned()))),
     ];
     let after = |priority: u8| -> Vec<Vec<State>> {
         reach
@@ -88,7 +99,9 @@ fn every_input_in_every_state() {
                 inputs
                     .iter()
                     .map(|input| {
-                        let mut bench = Bench::new(spec(priority));
+                        let thing = Thing::Script("nginx".to_owned());
+                        let track = vec![Track { thing, weight: -20, reverse: false }];
+                        let mut bench = Bench::new(InstanceSpec { track, ..spec(priority) });
                         reach(&mut bench);
                         let was_master = bench.instance.state() == State::Master;
                         let words = input(&mut bench);
@@ -106,24 +119,25 @@ fn every_input_in_every_state() {
     };
     use State::{Backup as B, Fault as F, Initialize as I, Master as M};
     // Columns: Up, Down, Shutdown, malformed, priority 0, worse, better (255), changed to 200,
-    // changed to 255, twenty seconds.
+    // changed to 255, twenty seconds; a script with a weight fails; the group: free, wait, fault,
+    // take over, step down.
     assert_eq!(
         after(100),
         [
-            [B, F, I, I, I, I, I, I, I, I],
-            [B, F, I, B, B, B, B, B, M, M],
-            [M, F, I, M, M, M, B, M, M, M],
-            [B, F, I, F, F, F, F, F, F, F],
+            [B, F, I, I, I, I, I, I, I, I, I, I, I, F, I, I],
+            [B, F, I, B, B, B, B, B, M, M, B, B, B, F, M, B],
+            [M, F, I, M, M, M, B, M, M, M, M, M, M, F, M, B],
+            [B, F, I, F, F, F, F, F, F, F, F, F, F, F, F, F],
         ]
     );
     // The owner yields to no one but an owner with a higher address.
     assert_eq!(
         after(255),
         [
-            [M, F, I, I, I, I, I, I, I, I],
-            [M, F, I, M, M, M, B, M, M, M],
-            [M, F, I, M, M, M, B, M, M, M],
-            [M, F, I, F, F, F, F, F, F, F],
+            [M, F, I, I, I, I, I, I, I, I, I, I, I, F, I, I],
+            [M, F, I, M, M, M, B, M, M, M, M, M, M, F, M, B],
+            [M, F, I, M, M, M, B, M, M, M, M, M, M, F, M, B],
+            [M, F, I, F, F, F, F, F, F, F, F, F, F, F, F, F],
         ]
     );
 }
