@@ -6,7 +6,7 @@ CARGO ?= cargo
 VM = $(CARGO) run --quiet --package integration --bin vm --
 
 .PHONY: help deps build fmt fmt-check clippy doc test test-unit test-integration lab shell deny \
-        advisories bench-ipvs bench-failover bench-plan ci
+        advisories bench-ipvs bench-checkers bench-failover bench-plan ci
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -42,7 +42,10 @@ lab: ## a running cluster to play with; without a terminal it shows three things
 	@$(CARGO) run --quiet --package integration --bin lab
 
 bench-ipvs: ## how fast lvsd fills the kernel's table, beside ipvsadm; what it takes to keep it
-	@$(VM) bench
+	@$(VM) bench ipvs
+
+bench-checkers: ## what thousands of checks cost, beside keepalived; how late they and the adverts are
+	@$(VM) bench checkers
 
 bench-failover: ## how long a client is without the VIP, beside keepalived; needs root
 	$(CARGO) build --release --package lvsd --package lvsctl

@@ -1,6 +1,7 @@
 //! The lab: topologies in network namespaces on a kernel with IPVS, and what the tests in it use.
 
 pub mod addresses;
+pub mod bars;
 pub mod cluster;
 pub mod director;
 pub mod host;

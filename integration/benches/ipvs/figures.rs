@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use integration::bars::Bars;
+
 /// Times of the same thing.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Times(Vec<Duration>);
@@ -42,22 +44,4 @@ pub(crate) fn milliseconds(time: Duration) -> f64 {
 #[allow(dead_code, reason = "not every benchmark asks")]
 pub(crate) fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
-}
-
-/// The bars, with what was measured.
-#[derive(Debug, Default)]
-pub(crate) struct Bars(Vec<String>);
-
-impl Bars {
-    /// Notes that `figure` should be at most `bar`.
-    pub(crate) fn add(&mut self, what: &str, figure: f64, bar: f64, unit: &str) {
-        let verdict = if figure <= bar { "reached" } else { "NOT REACHED" };
-        self.0.push(format!("  {what:<66} {figure:>7.3}{unit:<4} bar {bar:>6}{unit:<4} {verdict}"));
-    }
-}
-
-impl fmt::Display for Bars {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bars\n{}", self.0.join("\n"))
-    }
 }

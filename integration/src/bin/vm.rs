@@ -40,8 +40,10 @@ enum Task {
         /// Only tests whose names contain this
         filter: Option<String>,
     },
-    /// Build lvsd, lvsctl and the benchmark for use, and run the benchmark
+    /// Build lvsd, lvsctl and a benchmark for use, and run the benchmark
     Bench {
+        /// `ipvs` or `checkers`
+        name: String,
         /// Seconds after which the virtual machine is ended
         #[arg(long, default_value_t = 1800)]
         deadline: u64,
@@ -76,9 +78,9 @@ fn run() -> Result<u8> {
             let programs = programs(&["test", "--package", "integration", "--no-run"])?;
             return tests(&programs, filter.as_deref(), &within(deadline));
         }
-        Task::Bench { deadline } => {
+        Task::Bench { name, deadline } => {
             cargo(&["build", "--release", "--package", "lvsd", "--package", "lvsctl"])?;
-            let arguments = ["bench", "--package", "integration", "--bench", "ipvs", "--no-run"];
+            let arguments = ["bench", "--package", "integration", "--bench", &name, "--no-run"];
             let programs = programs(&arguments)?;
             (runner(&programs.iter().collect::<Vec<_>>(), None), within(deadline))
         }

@@ -1,0 +1,47 @@
+//! `make bench-checkers`: what it costs to check thousands of real servers each second, beside
+//! keepalived; how late the checks start, and whether VRRP notices.
+//!
+//! Each run has a director and a farm of its own: two network namespaces, and in the farm one nginx
+//! that answers for all real servers and counts its connections. A bar that is not reached is said
+//! and is no error.
+//!
+//! `BENCH_SERVERS` (default 5000): how many real servers. `BENCH_SECONDS` (default 20): how long
+//! each measure takes.
+
+mod adverts;
+mod contender;
+mod dead;
+mod farm;
+mod live;
+mod usage;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use integration::bars::Bars;
+use integration::kernel::require_ipvs;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-checkers: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    require_ipvs()?;
+    let mut bars = Bars::default();
+    live::measure(number("BENCH_SERVERS", 5000)?, &mut bars)?;
+    dead::measure(10_000, &mut bars)?;
+    println!("\n{bars}");
+    Ok(())
+}
+
+/// A number from the environment.
+pub(crate) fn number(name: &str, default: u32) -> Result<u32> {
+    let Ok(text) = std::env::var(name) else { return Ok(default) };
+    text.parse().with_context(|| format!("{name} is {text:?}, which is no number"))
+}
