@@ -178,6 +178,8 @@ async fn work(shared: Arc<Shared>, report: impl Fn(Event)) {
 
 async fn sleep_until(timeout: Option<Instant>) {
     match timeout {
+        // The probes that run have their turn first.
+        Some(at) if at <= Instant::now() => tokio::task::yield_now().await,
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }

@@ -25,6 +25,10 @@ use crate::spec::Monitor;
 /// interval if that is shorter: the first results come soon, yet not all probes leave at once.
 pub const FIRST_RUNS: Duration = Duration::from_secs(1);
 
+/// So many probes start per call of [`Supervisor::handle_timeout`]: on a machine that cannot keep
+/// up, those that run are to end before others start, or all of them would be under way at once.
+pub const STARTS_PER_CALL: usize = 8;
+
 /// A longer interval counts as this one, which keeps sums of times within their types.
 pub const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -192,9 +196,11 @@ impl Supervisor {
         }
     }
 
-    /// Starts what is due at `now`.
+    /// Starts what is due at `now`, at most [`STARTS_PER_CALL`] probes. If there are more,
+    /// [`Self::poll_timeout`] is in the past.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(id) = self.schedule.start(now) {
+        for _ in 0..STARTS_PER_CALL {
+            let Some(id) = self.schedule.start(now) else { return };
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.running = true;
             let (monitor, state) = (Arc::clone(&entry.monitor), entry.judge.state());

@@ -53,7 +53,9 @@ impl World {
             return false;
         }
         self.now = self.now.max(at);
-        self.supervisor.handle_timeout(self.now);
+        while self.supervisor.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.supervisor.handle_timeout(self.now);
+        }
         self.drain();
         true
     }

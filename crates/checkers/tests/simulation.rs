@@ -220,7 +220,9 @@ impl World {
             }
             _ => self.next_event(),
         }
-        self.supervisor.handle_timeout(self.now);
+        while self.supervisor.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.supervisor.handle_timeout(self.now);
+        }
         self.take_starts();
         self.compare();
     }

@@ -17,6 +17,7 @@ pub mod tls;
 mod udp;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 pub use program::Program;
@@ -43,6 +44,9 @@ impl Context {
     }
 }
 
+/// One run of one kind.
+type Run<'a> = Pin<Box<dyn Future<Output = Result<Passed, Stop>> + Send + 'a>>;
+
 /// Runs the monitor's check once. Takes no longer than the check's timeout (a program that cannot
 /// even be killed: one second more). Dropping the future ends the run: connections are reset,
 /// programs are killed.
@@ -53,14 +57,16 @@ impl Context {
 pub async fn run(monitor: &Monitor, state: State, context: &Context) -> Outcome {
     let started = Instant::now();
     let deadline = Deadline::new(started, monitor.check.timing.timeout);
-    let result = match &monitor.check.kind {
-        Kind::Tcp(check) => tcp::run(monitor.target, check, &deadline, context).await,
-        Kind::Http(check) => http::run(monitor.target, check, &deadline, context).await,
-        Kind::Misc(check) => misc::run(monitor.target, state, check, &deadline).await,
-        Kind::Dns(check) => dns::run(monitor.target, check, &deadline).await,
-        Kind::Udp(check) => udp::run(monitor.target, check, &deadline).await,
-        Kind::Ping(check) => ping::run(monitor.target, check, &deadline).await,
+    // Boxed, so that each run takes the memory that its own kind needs, not the largest one's.
+    let run: Run<'_> = match &monitor.check.kind {
+        Kind::Tcp(check) => Box::pin(tcp::run(monitor.target, check, &deadline, context)),
+        Kind::Http(check) => Box::pin(http::run(monitor.target, check, &deadline, context)),
+        Kind::Misc(check) => Box::pin(misc::run(monitor.target, state, check, &deadline)),
+        Kind::Dns(check) => Box::pin(dns::run(monitor.target, check, &deadline)),
+        Kind::Udp(check) => Box::pin(udp::run(monitor.target, check, &deadline)),
+        Kind::Ping(check) => Box::pin(ping::run(monitor.target, check, &deadline)),
     };
+    let result = run.await;
     let latency = started.elapsed();
     match result {
         Ok(Passed { advice, note }) => {

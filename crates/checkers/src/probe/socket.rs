@@ -30,8 +30,9 @@ pub(super) async fn connect(
         .within("connecting", connecting)
         .await?
         .map_err(|error| io_stop(&format!("connect to {destination}"), &error))?;
-    // A local port without a listener can be chosen as the source port of a connection to itself.
-    if stream.local_addr().is_ok_and(|local| local == destination) {
+    // A local port without a listener can be chosen as the source port of a connection to itself;
+    // the kernel takes none of the well-known ones for that.
+    if destination.port() >= 1024 && stream.local_addr().is_ok_and(|local| local == destination) {
         return Err(Stop::failed(Cause::Refused, words(Cause::Refused)));
     }
     Ok(stream)

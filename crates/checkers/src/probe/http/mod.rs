@@ -52,8 +52,9 @@ async fn one(
     let request = request::build(address, check, wanted)?;
     let stream = socket::connect(target, &check.connect, deadline).await?;
     let judge = async |response| answer::judge(response, wanted, deadline).await;
+    // From here on boxed: those that wait for a connection, who may be many, take little memory.
     let Some(settings) = &check.tls else {
-        exchange(stream, check.version, request, deadline, judge).await?;
+        Box::pin(exchange(stream, check.version, request, deadline, judge)).await?;
         return Ok(None);
     };
     let peer = tls::Peer {
@@ -65,12 +66,13 @@ async fn one(
             HttpVersion::Http2 => &["h2"],
         },
     };
-    let secured = tls::connect(stream, peer, settings, &context.tls, deadline).await?;
+    let securing = tls::connect(stream, peer, settings, &context.tls, deadline);
+    let secured = Box::pin(securing).await?;
     if check.version == HttpVersion::Http2 && secured.protocol() != Some(b"h2") {
         let text = "TLS: the server did not choose HTTP/2 (ALPN: h2)";
         return Err(Stop::failed(Cause::Protocol, text));
     }
-    exchange(secured.stream, check.version, request, deadline, judge).await?;
+    Box::pin(exchange(secured.stream, check.version, request, deadline, judge)).await?;
     Ok(secured.note)
 }
 
