@@ -31,7 +31,7 @@ pub(crate) fn measure(servers: u32, bars: &mut Bars) -> Result<()> {
     let ear = Ear::on(&farm.servers)?;
     let processes = Processes::of(&farm.director)?;
     let (cpu, before) = (processes.cpu()?, processes.resident()?);
-    let time = Duration::from_secs(number("BENCH_SECONDS", 20)?.into()) * 2;
+    let time = Duration::from_secs(number("LVSD_BENCH_SECONDS", 20)?.into()) * 2;
     thread::sleep(time);
     let (cpu, after) = (processes.cpu()? - cpu, processes.resident()?);
     let (advert, adverts) = ear.latest()?;

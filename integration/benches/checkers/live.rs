@@ -88,7 +88,7 @@ fn figures(
     };
     let processes = Processes::of(&farm.director)?;
     let (count, cpu, since) = (accepted()?, processes.cpu()?, Instant::now());
-    thread::sleep(Duration::from_secs(number("BENCH_SECONDS", 20)?.into()));
+    thread::sleep(Duration::from_secs(number("LVSD_BENCH_SECONDS", 20)?.into()));
     let (count, cpu, time) = (accepted()? - count, processes.cpu()? - cpu, since.elapsed());
     let resident = processes.resident()?;
     let latest = ear.map(|ear| ear.latest()).transpose()?;

@@ -5,7 +5,7 @@
 //! that answers for all real servers and counts its connections. A bar that is not reached is said
 //! and is no error.
 //!
-//! `BENCH_SERVERS` (default 5000): how many real servers. `BENCH_SECONDS` (default 20): how long
+//! `LVSD_BENCH_SERVERS` (default 5000): how many real servers. `LVSD_BENCH_SECONDS` (default 20): how long
 //! each measure takes.
 
 mod adverts;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     require_ipvs()?;
     let mut bars = Bars::default();
-    live::measure(number("BENCH_SERVERS", 5000)?, &mut bars)?;
+    live::measure(number("LVSD_BENCH_SERVERS", 5000)?, &mut bars)?;
     dead::measure(10_000, &mut bars)?;
     println!("\n{bars}");
     Ok(())
