@@ -423,6 +423,7 @@ fn vrrp_instances_with_every_key_and_with_few() {
                 ..address("192.0.2.13", 24, "eth0", None)
             },
         ],
+        vmac: None,
         announce: Announce { repeat: 3, delay: Duration::ZERO, refresh: Duration::from_secs(3600) },
         track: Vec::new(),
         group: None,
@@ -442,8 +443,9 @@ fn vrrp_instances_with_every_key_and_with_few() {
         min_ttl: 255,
         checksum: Checksum::Plain,
         authentication: None,
-        addresses: vec![address("192.0.2.12", 24, "eth0", None)],
+        addresses: vec![address("192.0.2.12", 24, "vrrp.52", None)],
         excluded_addresses: Vec::new(),
+        vmac: Some("vrrp.52".to_owned()),
         announce: Announce { repeat: 5, delay: Duration::from_secs(5), refresh: Duration::ZERO },
         track: Vec::new(),
         group: None,

@@ -487,6 +487,15 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     (
+        "vrrp_vmac",
+        &[
+            (4, 18, "`vmac_interface` without `use_vmac`"),
+            (11, 18, "`eth0` cannot be on top of itself"),
+            (24, 12, "two instances whose virtual MAC is on `vrrp.53`"),
+            (25, 59, "the label `eth1:1` does not start with `vrrp.53`"),
+        ],
+    ),
+    (
         "when_it_fails",
         &[
             (3, 14, "`on_failure` cannot be `weight-zero`"),

@@ -5,6 +5,7 @@
 //! the thread that opened them.
 
 mod error;
+mod macvlan;
 mod message;
 mod monitor;
 mod request;
@@ -15,6 +16,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 pub use error::Error;
+pub use macvlan::Macvlan;
 pub use monitor::{Event, Monitor};
 pub use request::Netlink;
 
@@ -27,6 +29,8 @@ pub struct Link {
     pub name: String,
     /// Its MAC address; `None` where the hardware address has not six bytes (tunnels).
     pub mac: Option<[u8; 6]>,
+    /// [`Link::index`] of the interface that it is on (`IFLA_LINK`); a cable's other end for veth.
+    pub parent: Option<u32>,
     /// An administrator set it up: `IFF_UP`.
     pub up: bool,
     /// It can carry packets now: `IFF_RUNNING` or `IFF_LOWER_UP`. A link that is not `up` never is.

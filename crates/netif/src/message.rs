@@ -7,7 +7,7 @@ use std::io::Cursor;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use neli::consts::nl::{NlmF, Nlmsg};
-use neli::consts::rtnl::{Ifa, IfaF, Iff, Ifla, RtAddrFamily, RtScope, RtaType, Rtm};
+use neli::consts::rtnl::{Ifa, IfaF, Iff, Ifla, IflaInfo, RtAddrFamily, RtScope, RtaType, Rtm};
 use neli::nl::{NlPayload, NlmsghdrBuilder};
 use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder, Ifinfomsg, IfinfomsgBuilder, Rtattr, RtattrBuilder};
 use neli::types::{Buffer, RtBuffer};
@@ -20,6 +20,9 @@ const HEADER: usize = 16;
 /// `NLMSGERR_ATTR_MSG` (linux/netlink.h).
 const ATTRIBUTE_TEXT: u16 = 1;
 
+/// `IFLA_MACVLAN_MODE` and `MACVLAN_MODE_BRIDGE` (linux/if_link.h).
+const MACVLAN_MODE: u16 = 1;
+const MACVLAN_MODE_BRIDGE: u32 = 4;
 /// `IFA_F_TENTATIVE` and `IFA_F_OPTIMISTIC` (linux/if_addr.h).
 const TENTATIVE: u32 = 0x40;
 const OPTIMISTIC: u32 = 0x04;
@@ -170,6 +173,38 @@ pub(crate) fn link_request(name: Option<&str>) -> Result<Ifinfomsg, String> {
         .map_err(|error| error.to_string())
 }
 
+/// The message for a macvlan to add.
+pub(crate) fn macvlan(name: &str, parent: u32, mac: [u8; 6]) -> Result<Ifinfomsg, String> {
+    let mut mode = RtBuffer::new();
+    mode.push(attribute(Ifla::from(MACVLAN_MODE), MACVLAN_MODE_BRIDGE)?);
+    let mut info = RtBuffer::new();
+    info.push(attribute(IflaInfo::Kind, "macvlan")?);
+    info.push(attribute(IflaInfo::Data, mode)?);
+    let mut attributes = RtBuffer::new();
+    attributes.push(attribute(Ifla::Ifname, name)?);
+    attributes.push(attribute(Ifla::Link, parent)?);
+    attributes.push(attribute(Ifla::Address, mac.as_slice())?);
+    attributes.push(attribute(Ifla::Linkinfo, info)?);
+    IfinfomsgBuilder::default()
+        .ifi_family(RtAddrFamily::Unspecified)
+        .rtattrs(attributes)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// The message for a link to delete, or to set up or down.
+pub(crate) fn link_change(index: u32, up: Option<bool>) -> Result<Ifinfomsg, String> {
+    let message = IfinfomsgBuilder::default()
+        .ifi_family(RtAddrFamily::Unspecified)
+        .ifi_index(i32::try_from(index).map_err(|error| error.to_string())?);
+    let message = match up {
+        None => message,
+        Some(true) => message.up(),
+        Some(false) => message.down(),
+    };
+    message.build().map_err(|error| error.to_string())
+}
+
 /// Asks for all addresses of both families.
 pub(crate) fn addresses_request() -> Result<Ifaddrmsg, String> {
     IfaddrmsgBuilder::default()
@@ -245,6 +280,7 @@ pub(crate) fn read_link(payload: &[u8]) -> Result<Option<Link>, String> {
         index: u32::try_from(*message.ifi_index()).map_err(|_| "a negative interface index")?,
         name: find(Ifla::Ifname).map(string).ok_or("a link without a name")?,
         mac: find(Ifla::Address).and_then(|mac| mac.try_into().ok()),
+        parent: find(Ifla::Link).and_then(|parent| u32_at(parent, 0)),
         up: flags.contains(Iff::UP),
         running: flags.contains(Iff::RUNNING) || flags.contains(Iff::LOWERUP),
     }))

@@ -44,7 +44,7 @@ impl std::fmt::Debug for Netlink {
 }
 
 /// What the answers of one request hold.
-struct Answers<T> {
+pub(crate) struct Answers<T> {
     items: Vec<T>,
     interrupted: bool,
 }
@@ -197,7 +197,7 @@ impl Netlink {
     }
 
     /// Sends one request and reads its answers to the end.
-    fn ask<P: Size + ToBytes, T>(
+    pub(crate) fn ask<P: Size + ToBytes, T>(
         &mut self,
         operation: &str,
         kind: Rtm,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use netif::{Event, Monitor, Netlink, NewAddress, Scope, sysctl};
+use netif::{Event, Macvlan, Monitor, Netlink, NewAddress, Scope, sysctl};
 use nix::sched::{CloneFlags, unshare};
 
 /// Far beyond what any of this takes.
@@ -216,6 +216,38 @@ fn the_permission_is_that_of_the_process() {
 fn without_the_capability() {
     let error = Netlink::open().unwrap().check_permission().unwrap_err().to_string();
     assert!(error.contains("CAP_NET_ADMIN is needed"), "{error}");
+}
+
+#[test]
+fn a_macvlan_is_made_once_set_up_and_deleted() {
+    in_namespace(|| {
+        ip("link add v0 type veth peer name v1");
+        ip("link set v0 up");
+        let mut netlink = Netlink::open().unwrap();
+        let wanted = Macvlan { name: "vrrp.51", parent: "v0", mac: [0, 0, 0x5e, 0, 1, 51] };
+        let (made, new) = netlink.ensure_macvlan(&wanted).unwrap();
+        assert!(new && !made.up);
+        let shown = ip_json("-details link show dev vrrp.51");
+        assert_eq!(shown[0]["address"], "00:00:5e:00:01:33");
+        assert_eq!(shown[0]["link"], "v0");
+        assert_eq!(shown[0]["linkinfo"]["info_kind"], "macvlan");
+        assert_eq!(shown[0]["linkinfo"]["info_data"]["mode"], "bridge");
+        assert_eq!(netlink.ensure_macvlan(&wanted).unwrap(), (made, false));
+        let other = Macvlan { mac: [0, 0, 0x5e, 0, 1, 52], ..wanted };
+        assert_eq!(
+            netlink.ensure_macvlan(&other).unwrap_err().to_string(),
+            "netif: add macvlan vrrp.51 on v0: file exists: an interface of another kind has this \
+             name"
+        );
+        netlink.set_link("vrrp.51", true).unwrap();
+        assert!(netlink.link("vrrp.51").unwrap().unwrap().up);
+        netlink.set_link("vrrp.51", false).unwrap();
+        assert!(!netlink.link("vrrp.51").unwrap().unwrap().up);
+        assert!(netlink.delete_link("vrrp.51").unwrap());
+        assert!(!netlink.delete_link("vrrp.51").unwrap());
+        let nowhere = Macvlan { parent: "v9", ..wanted };
+        assert!(netlink.ensure_macvlan(&nowhere).is_err() && netlink.set_link("v9", true).is_err());
+    });
 }
 
 #[test]

@@ -273,6 +273,9 @@ pub struct InstanceSpec {
     /// The addresses that follow the master too, of any family, but are in no packet. keepalived:
     /// `virtual_ipaddress_excluded`.
     pub excluded_addresses: Vec<VirtualAddress>,
+    /// Name of the interface with the virtual MAC, which is made on top of [`Self::interface`];
+    /// `None`: the addresses have the MAC of the interface that they are on. keepalived: `use_vmac`.
+    pub vmac: Option<String>,
     /// Gratuitous ARP and unsolicited neighbour advertisements.
     pub announce: Announce,
     /// What its priority depends on. Members of a group track the same things.
@@ -302,6 +305,7 @@ impl InstanceSpec {
             authentication: None,
             addresses: Vec::new(),
             excluded_addresses: Vec::new(),
+            vmac: None,
             announce: Announce::default(),
             track: Vec::new(),
             group: None,
@@ -311,6 +315,15 @@ impl InstanceSpec {
     /// The family of the adverts: that of the addresses in the packets, IPv4 if there are none.
     pub fn family(&self) -> Family {
         self.addresses.first().map_or(Family::Ipv4, |first| Family::of(first.address))
+    }
+
+    /// The interface by which adverts leave. Multicast tells the switches where the virtual MAC is
+    /// (RFC 9568 §7.2); unicast has no use for it.
+    pub fn advert_interface(&self) -> &str {
+        match &self.vmac {
+            Some(vmac) if self.unicast_peers.is_empty() => vmac,
+            _ => &self.interface,
+        }
     }
 
     /// Every address that follows the master: those of the packets, then the excluded ones.

@@ -30,7 +30,7 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    /// `device` is the instance's interface, `None` if it is refused.
+    /// `device` is where addresses go that name no interface, `None` if it is refused.
     pub(super) fn read(
         t: &mut Table<'_>,
         device: Option<&str>,

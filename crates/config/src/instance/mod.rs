@@ -2,6 +2,7 @@
 
 mod addresses;
 mod transport;
+mod vmac;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use vrrp::{
 
 use self::addresses::Addresses;
 use self::transport::Transport;
+use self::vmac::vmac;
 
 use crate::error::Finding;
 use crate::leaf;
@@ -31,6 +33,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[derive(Default)]
 struct Seen {
     vrids: Unique<(String, Vrid, Option<Family>)>,
+    vmacs: Unique<String>,
     /// Link-local addresses belong to their interface.
     addresses: Unique<(IpAddr, Option<String>)>,
 }
@@ -64,6 +67,13 @@ impl Seen {
         });
     }
 
+    fn add_vmac(&mut self, vmac: &At<String>, report: &Report) {
+        let message = || {
+            format!("two instances whose virtual MAC is on `{}`: name `vmac_interface`", vmac.value)
+        };
+        self.vmacs.add(vmac.value.clone(), vmac.place, report, message);
+    }
+
     fn add_address(&mut self, address: &At<VirtualAddress>, report: &Report) {
         let At { value: VirtualAddress { address, interface, .. }, place } = address;
         let local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
@@ -89,7 +99,9 @@ fn instance(
             t.or("start_delay", Duration::ZERO, leaf::duration(Duration::ZERO..=HOUR));
         let authentication = authentication(t, version);
         let device = interface.as_ref().map(|interface| interface.value.as_str());
-        let addresses = Addresses::read(t, device, version);
+        let vmac = vmac(t, interface.as_ref(), vrid);
+        let place = vmac.as_ref().map(|vmac| vmac.value.as_str()).or(device);
+        let addresses = Addresses::read(t, place, version);
         let family = addresses.as_ref().map(Addresses::family);
         let transport = Transport::read(t, family, version);
         let announce = t.or("announce", Announce::default(), announce);
@@ -99,6 +111,9 @@ fn instance(
 
         if let (Some(device), Some(vrid)) = (device, vrid) {
             seen.add_vrid(device, vrid, family, t.report);
+        }
+        if let Some(vmac) = &vmac {
+            seen.add_vmac(vmac, t.report);
         }
         let addresses = addresses?;
         for address in addresses.all() {
@@ -126,6 +141,7 @@ fn instance(
             authentication: authentication.map(|at| at.value),
             addresses: addresses.in_packets(),
             excluded_addresses: addresses.beyond(),
+            vmac: vmac.map(|vmac| vmac.value),
             announce: announce?.value,
             track: tracks.iter().map(|track| track.value.clone()).collect(),
             group: None,

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn link(index: u32, name: &str) -> Link {
-        Link { index, name: name.to_owned(), mac: None, up: true, running: true }
+        Link { index, name: name.to_owned(), mac: None, parent: None, up: true, running: true }
     }
 
     fn address(index: u32, address: &str, prefix: u8, label: Option<&str>) -> Address {

@@ -85,7 +85,10 @@ fn a_link_has_its_flags_name_and_mac() {
     {
         let link = read_link(&link_bytes(0, flags, &[2, 0, 0, 0, 0, 9])).unwrap().unwrap();
         let mac = Some([2, 0, 0, 0, 0, 9]);
-        assert_eq!(link, Link { index: 3, name: "eth0".to_owned(), mac, up, running });
+        assert_eq!(
+            link,
+            Link { index: 3, name: "eth0".to_owned(), mac, parent: None, up, running }
+        );
     }
     assert_eq!(read_link(&link_bytes(0, 0, &[10, 0, 0, 1])).unwrap().unwrap().mac, None);
 }

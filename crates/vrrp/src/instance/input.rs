@@ -47,6 +47,11 @@ pub enum Output {
         /// What follows the IP header.
         payload: Vec<u8>,
     },
+    /// Set the interface with the virtual MAC up or down; only where there is one.
+    SetVirtualMac {
+        /// Up.
+        up: bool,
+    },
     /// Add these addresses; one that is there already is fine.
     AddAddresses(Vec<VirtualAddress>),
     /// Remove these addresses; one that is not there is fine.

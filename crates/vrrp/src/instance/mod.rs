@@ -255,6 +255,13 @@ impl Instance {
         if self.state == State::Initialize {
             self.outputs
                 .push_back(Output::RemoveAddresses(self.spec.all_addresses().cloned().collect()));
+            self.set_vmac(false);
+        }
+    }
+
+    fn set_vmac(&mut self, up: bool) {
+        if self.spec.vmac.is_some() {
+            self.outputs.push_back(Output::SetVirtualMac { up });
         }
     }
 
@@ -275,6 +282,7 @@ impl Instance {
         self.leave();
         if was_master {
             self.send_advert(0);
+            self.set_vmac(false);
         }
     }
 
@@ -292,7 +300,11 @@ impl Instance {
     }
 
     fn become_backup(&mut self, reason: String, now: Instant) {
+        let was_master = self.state == State::Master;
         self.leave();
+        if was_master {
+            self.set_vmac(false);
+        }
         self.listen(reason, now);
     }
 
@@ -306,6 +318,7 @@ impl Instance {
         self.leave();
         self.master = Some(self.myself(source));
         self.counters.became_master += 1;
+        self.set_vmac(true);
         self.send_advert(self.priority().get());
         self.outputs.push_back(Output::AddAddresses(self.spec.all_addresses().cloned().collect()));
         self.announce();

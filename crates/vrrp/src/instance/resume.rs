@@ -50,7 +50,7 @@ impl Instance {
     fn holding(&self) -> Holding {
         let packets = |priority| {
             let packet = |(source, destination, payload)| Packet {
-                interface: self.spec.interface.clone(),
+                interface: self.spec.advert_interface().to_owned(),
                 source,
                 destination,
                 payload,

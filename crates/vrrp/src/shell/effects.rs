@@ -11,6 +11,7 @@ impl Worker {
         while let Some(output) = self.runners[at].instance.poll_output() {
             match output {
                 Output::Send { destination, payload, .. } => self.send(at, destination, &payload),
+                Output::SetVirtualMac { up } => self.set_vmac(at, up),
                 Output::AddAddresses(addresses) => self.add_addresses(at, &addresses),
                 Output::RemoveAddresses(addresses) => self.remove_addresses(at, &addresses),
                 Output::Announce(addresses) => self.announce(at, &addresses),

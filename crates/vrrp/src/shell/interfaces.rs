@@ -113,7 +113,10 @@ impl Interfaces {
     ) -> Result<(u32, IpAddr), String> {
         let name = &spec.interface;
         let link = self.working(name)?;
-        if let Some(own) = spec.all_addresses().find(|own| self.index(&own.interface).is_none()) {
+        let is_missing = |interface: &String| {
+            Some(interface) != spec.vmac.as_ref() && self.index(interface).is_none()
+        };
+        if let Some(own) = spec.all_addresses().find(|own| is_missing(&own.interface)) {
             return Err(format!(
                 "there is no interface {}, where {} goes",
                 own.interface, own.address
@@ -176,7 +179,7 @@ mod tests {
     }
 
     fn link(up: bool, running: bool) -> Link {
-        Link { index: 7, name: "eth0".to_owned(), mac: None, up, running }
+        Link { index: 7, name: "eth0".to_owned(), mac: None, parent: None, up, running }
     }
 
     fn address(text: &str, prefix: u8) -> Address {

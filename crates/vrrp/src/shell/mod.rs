@@ -16,6 +16,7 @@ mod interfaces;
 mod neighbour;
 mod socket;
 mod tracking;
+mod vmac;
 mod watch;
 mod worker;
 

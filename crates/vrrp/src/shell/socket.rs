@@ -56,6 +56,8 @@ impl AdvertSender {
                 socket.set_tclass_v6(TOS)?;
                 socket.set_multicast_hops_v6(u32::from(TTL))?;
                 socket.set_multicast_loop_v6(false)?;
+                // The interface with the virtual MAC has not the source, the one below has it.
+                socket.set_freebind_v6(true)?;
                 socket.bind(&with_scope(source, index).into())?;
             }
         }

@@ -62,6 +62,7 @@ impl Worker {
         });
         let now = Instant::now();
         for at in 0..self.runners.len() {
+            let vmac = self.ensure_vmac(at);
             let is_virtual = |address| {
                 let mut specs = self.runners.iter().map(|runner| runner.instance.spec());
                 specs.any(|spec| spec.all_addresses().any(|v| v.address == address))
@@ -71,6 +72,10 @@ impl Worker {
                 Some(refused) if now < refused.until => Err(refused.reason.clone()),
                 _ => self.interfaces.readiness(spec, is_virtual),
             };
+            if let (Ok(_), Err(reason)) = (&readiness, vmac) {
+                readiness = Err(reason);
+                self.look_again_before(now + PAUSE);
+            }
             if Some(&readiness) == self.runners[at].readiness.as_ref() {
                 continue;
             }
@@ -109,8 +114,9 @@ impl Worker {
             let task = tokio::spawn(receive(Arc::clone(&socket), place.clone(), packets));
             self.receivers.insert(place, Receiver { index, socket, task });
         }
-        let sender = AdvertSender::open(&interface, source)
-            .map_err(|error| format!("sending adverts from {source} on {interface}: {error}"))?;
+        let leaves_by = self.runners[at].instance.spec().advert_interface();
+        let sender = AdvertSender::open(leaves_by, source)
+            .map_err(|error| format!("sending adverts from {source} on {leaves_by}: {error}"))?;
         self.runners[at].sender = Some(sender);
         Ok(())
     }

@@ -40,6 +40,8 @@ pub(super) struct Runner {
     pub(super) sender: Option<AdvertSender>,
     /// What the instance was last told of its interface: its index and the adverts' source.
     pub(super) readiness: Option<Result<(u32, IpAddr), String>>,
+    /// The number of the interface with the virtual MAC.
+    pub(super) vmac: Option<u32>,
     /// Its addresses were refused.
     pub(super) refused: Option<Refused>,
     /// The last advert could not be sent, and that was said.
@@ -77,6 +79,8 @@ pub(super) struct Worker {
     pub(super) look_again_at: Option<Instant>,
     /// Until then the kernel's news are not asked for.
     pub(super) monitor_paused: bool,
+    /// Keys of `/proc/sys` that were raised for virtual MACs, with what they were.
+    pub(super) raised: BTreeMap<String, String>,
     /// The guard, if there is one.
     pub(super) teller: Option<Teller>,
 }
@@ -107,6 +111,7 @@ impl Worker {
             events,
             look_again_at: None,
             monitor_paused: false,
+            raised: BTreeMap::new(),
             teller: None,
         };
         worker.add(specs);
@@ -171,6 +176,7 @@ impl Worker {
             instance: Instance::new(spec, now),
             sender: None,
             readiness: None,
+            vmac: None,
             refused: None,
             send_failed: false,
             told: None,
@@ -249,13 +255,14 @@ impl Worker {
 
     fn reload(&mut self, mut specs: Vec<InstanceSpec>) {
         let same = |old: &InstanceSpec, new: &InstanceSpec| {
-            (&old.name, &old.interface, old.vrid, old.family())
-                == (&new.name, &new.interface, new.vrid, new.family())
+            (&old.name, &old.interface, old.vrid, old.family(), &old.vmac)
+                == (&new.name, &new.interface, new.vrid, new.family(), &new.vmac)
         };
         // What goes, goes first: its addresses may be wanted by another instance.
         for at in (0..self.runners.len()).rev() {
             if !specs.iter().any(|new| same(self.runners[at].instance.spec(), new)) {
                 self.handle(at, Input::Shutdown);
+                self.remove_vmac(at);
                 let runner = self.runners.remove(at);
                 self.tell_gone(&runner.instance.spec().name);
             }
@@ -281,6 +288,9 @@ impl Worker {
     fn stop(&mut self) {
         for at in 0..self.runners.len() {
             self.handle(at, Input::Shutdown);
+        }
+        for at in 0..self.runners.len() {
+            self.remove_vmac(at);
         }
         self.observe_groups();
     }

@@ -1,7 +1,8 @@
 //! Directors in network namespaces of their own, on one link.
 
 use std::fs::File;
-use std::net::IpAddr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -68,6 +69,23 @@ impl Link {
     /// Whether the address is on an interface there.
     pub(crate) fn has(&self, side: usize, address: &str) -> bool {
         self.ip(side, "-o address show").contains(&format!(" {address}"))
+    }
+
+    /// Tries to connect; who refuses has the address.
+    pub(crate) fn connect(&self, side: usize, address: &str) {
+        let address: IpAddr = address.parse().expect("an address");
+        let connected = self.within(side, move || TcpStream::connect((address, 9)));
+        let kind = connected.expect_err("nobody listens").kind();
+        assert_eq!(kind, ErrorKind::ConnectionRefused, "{address}");
+    }
+
+    /// Sends a datagram from a source address.
+    pub(crate) fn send_from(&self, side: usize, source: &str, destination: &str) {
+        let ends = [source, destination].map(|text| text.parse::<IpAddr>().expect("an address"));
+        self.within(side, move || {
+            let socket = UdpSocket::bind((ends[0], 0)).expect("the address is there");
+            socket.send_to(&[0], (ends[1], 9)).expect("there is a way");
+        });
     }
 
     /// Starts a director on one side.

@@ -1,10 +1,11 @@
 //! The shell on the running kernel. What the kernel has is what `ip` says.
-#![expect(clippy::disallowed_methods, reason = "a namespace belongs to a thread")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a namespace belongs to a thread, and somebody has to speak in it"
+)]
 
 mod bench;
-
-use std::io::ErrorKind;
-use std::net::TcpStream;
 
 use vrrp::{EventKind, InstanceSpec, State, VirtualAddress};
 
@@ -68,9 +69,7 @@ fn the_neighbours_learn_the_masters_mac() {
     }
     // Who refuses a connection has the address, and the kernel begins nothing with it.
     for address in addresses {
-        let address: std::net::IpAddr = address.parse().unwrap();
-        let error = link.within(1, move || TcpStream::connect((address, 9)).unwrap_err());
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{address}");
+        link.connect(1, address);
     }
     assert!(link.ip(0, "address show dev v0 deprecated").contains("2001:db8::100/64"));
 }
@@ -111,4 +110,66 @@ fn without_its_addresses_nobody_is_master() {
     link.ip(0, "link delete d0");
     let reason = director.status().reason;
     assert!(reason.starts_with("netif: ") || reason.contains("d0"), "{reason}");
+}
+
+/// What a neighbour sees of the address is one MAC, whichever director is master; a clean end
+/// leaves nothing of it.
+#[test]
+fn a_virtual_mac_moves_with_the_addresses() {
+    let link = Link::new("vmac");
+    let with = |priority| with_vmac(spec(priority, &[]), &["10.0.0.100/24"]);
+    let mac = || link.ip(1, "neighbour show 10.0.0.100 dev v0");
+    let mut director = link.start(0, with(100));
+    director.wait_for(State::Master);
+    link.connect(1, "10.0.0.100");
+    assert!(mac().contains("00:00:5e:00:01:33"), "{}", mac());
+    let shown = link.ip(0, "-d -o link show dev vrrp.51");
+    assert!(shown.contains("macvlan mode bridge") && shown.contains(",UP,"), "{shown}");
+    // The interface below never tells its own MAC for it: neither answering nor asking.
+    let asked = link.exec(0, "sysctl -n net.ipv4.conf.v0.arp_ignore net.ipv4.conf.v0.arp_announce");
+    assert_eq!(asked, "1\n2\n");
+    link.ip(0, "neighbour flush dev v0");
+    link.send_from(0, "10.0.0.100", "10.0.0.2");
+    link.connect(0, "10.0.0.2");
+    assert!(mac().contains("00:00:5e:00:01:33"), "{}", mac());
+
+    // Another program deletes it.
+    link.ip(0, "link delete vrrp.51");
+    director.wait(|kind| matches!(kind, EventKind::PutBack { .. }).then_some(()));
+    link.connect(1, "10.0.0.100");
+
+    director.stop();
+    assert!(!link.ip(0, "-o link show").contains("vrrp.51"));
+    let asked = link.exec(0, "sysctl -n net.ipv4.conf.v0.arp_ignore net.ipv4.conf.v0.arp_announce");
+    assert_eq!(asked, "0\n0\n");
+}
+
+/// A backup's is down: nothing leaves with that MAC but the master's adverts and answers.
+#[test]
+fn a_backup_with_a_virtual_mac_keeps_it_down() {
+    let link = Link::new("vmac-pair");
+    for addresses in [&["10.0.0.100/24"][..], &["fe80::100/64", "2001:db8::100/64"]] {
+        let with = |priority| with_vmac(spec(priority, &[]), addresses);
+        let mut worse = link.start(1, with(100));
+        worse.wait_for(State::Master);
+        let mut better = link.start(0, with(200));
+        better.wait_for(State::Master);
+        worse.wait_for(State::Backup);
+        assert!(link.ip(0, "-o link show dev vrrp.51").contains(",UP,"));
+        assert!(!link.ip(1, "-o link show dev vrrp.51").contains("UP"));
+        link.connect(1, addresses[addresses.len() - 1].split('/').next().unwrap());
+        better.stop();
+        worse.wait_for(State::Master);
+        assert!(link.ip(1, "-o link show dev vrrp.51").contains(",UP,"));
+        link.connect(0, addresses[addresses.len() - 1].split('/').next().unwrap());
+    }
+}
+
+fn with_vmac(spec: InstanceSpec, addresses: &[&str]) -> InstanceSpec {
+    let mut with = InstanceSpec { vmac: Some("vrrp.51".to_owned()), ..spec };
+    with.addresses = bench::spec(1, addresses).addresses;
+    for address in &mut with.addresses {
+        address.interface = "vrrp.51".to_owned();
+    }
+    with
 }

@@ -187,7 +187,7 @@ impl Node {
                 }
                 Output::AddAddresses(_) => self.holds[segment] = true,
                 Output::RemoveAddresses(_) => self.holds[segment] = false,
-                Output::Announce(_) | Output::Event(_) => {}
+                Output::SetVirtualMac { .. } | Output::Announce(_) | Output::Event(_) => {}
             }
         }
         sent

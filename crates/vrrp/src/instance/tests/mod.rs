@@ -115,6 +115,7 @@ impl Bench {
                     let advert = Advert::decode(&payload, &header).unwrap();
                     format!("advert {} to {destination}", advert.priority)
                 }
+                Output::SetVirtualMac { up } => format!("virtual MAC up: {up}"),
                 Output::AddAddresses(a) => format!("add {}", list(&a)),
                 Output::RemoveAddresses(a) => format!("remove {}", list(&a)),
                 Output::Announce(a) => format!("announce {}", list(&a)),
