@@ -69,7 +69,11 @@ pub fn spawn(report: impl Fn(Event) + Send + 'static) -> Result<Handle, StartErr
     let thread = thread::Builder::new()
         .name("checkers".into())
         .spawn(move || {
-            runtime.block_on(work(on_thread, report));
+            // A task of its own is woken without a system call, unlike what `block_on` runs.
+            let work = runtime.spawn(work(on_thread, report));
+            if let Err(error) = runtime.block_on(work) {
+                std::panic::resume_unwind(error.into_panic());
+            }
             runtime.shutdown_timeout(STOP_GRACE);
         })
         .map_err(StartError::Thread)?;
