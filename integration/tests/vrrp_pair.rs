@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use integration::addresses::{DIRECTORS, VIP};
+use integration::addresses::{DIRECTORS, VIP, VIP6};
 use integration::router::{Definition, Pair, Program, Router};
 use integration::wait::{FAR, wait_until};
 
@@ -109,6 +109,11 @@ fn version_2_with_a_password() {
 #[test]
 fn version_3() {
     better_and_worse(|_, _| {});
+}
+
+#[test]
+fn version_3_over_ipv6() {
+    better_and_worse(|one, _| one.addresses = vec!["fe80::5e00:251".parse().unwrap(), VIP6.into()]);
 }
 
 #[test]

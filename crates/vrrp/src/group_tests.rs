@@ -98,6 +98,7 @@ impl Bench {
             interval: spec.advert_interval,
             addresses: vec![Ipv4Addr::new(10, 0, 0, 100).into()],
             authentication: None,
+            quick: false,
         };
         let header = IpHeader { source: PEER, destination: GROUP.into(), ttl: 255 };
         let payload = advert.encode(PEER, GROUP.into(), Checksum::PseudoHeader);

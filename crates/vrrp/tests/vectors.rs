@@ -30,6 +30,7 @@ fn advert(version: Version, priority: u8) -> Advert {
         interval: Centiseconds::SECOND,
         addresses: vec![VIP],
         authentication: None,
+        quick: false,
     }
 }
 

@@ -362,6 +362,7 @@ impl Instance {
             interval: self.spec.advert_interval,
             addresses: self.spec.addresses.iter().map(|own| own.address).collect(),
             authentication: self.spec.authentication.clone(),
+            quick: priority == 0,
         };
         let group = [self.spec.family().group()];
         let destinations =

@@ -126,6 +126,22 @@ fn a_backup_takes_over_after_the_skew_when_the_master_gives_up() {
     assert_eq!(words.last().unwrap(), "vrrp VI_1: backup -> master: 10.0.0.1 gave up");
 }
 
+/// 156 / 256 x 1 s / 64.
+#[test]
+fn a_backup_takes_over_at_once_when_an_lvsd_gives_up() {
+    let mut bench = Bench::started(spec(100));
+    bench.advert(LOWER, 150);
+    bench.pass(500);
+    let farewell = |advert: &mut Advert| {
+        advert.priority = 0;
+        advert.quick = true;
+    };
+    assert_eq!(bench.advert_with(LOWER, farewell), [""; 0]);
+    assert_eq!(bench.next(), Some(500 + 9));
+    let words = bench.pass(10);
+    assert_eq!(words.last().unwrap(), "vrrp VI_1: backup -> master: 10.0.0.1 gave up");
+}
+
 #[test]
 fn a_better_backup_preempts() {
     let mut bench = Bench::started(spec(150));

@@ -82,6 +82,7 @@ impl Bench {
             interval: spec.advert_interval,
             addresses: vec![Ipv4Addr::new(10, 0, 0, 100).into()],
             authentication: spec.authentication.clone(),
+            quick: false,
         };
         change(&mut advert);
         let header = IpHeader { source: from, destination: GROUP.into(), ttl: 255 };

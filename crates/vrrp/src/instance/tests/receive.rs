@@ -60,6 +60,7 @@ fn unicast_goes_to_each_peer_and_comes_from_peers_alone() {
             interval: Centiseconds::SECOND,
             addresses: Vec::new(),
             authentication: None,
+            quick: false,
         };
         advert.addresses.push(IpAddr::from([10, 0, 0, 100]));
         let payload = advert.encode(source, OWN, Checksum::PseudoHeader);
@@ -139,6 +140,7 @@ fn unicast_may_come_with_a_smaller_ttl_where_that_is_allowed() {
         interval: Centiseconds::SECOND,
         addresses: vec![IpAddr::from([10, 0, 0, 100])],
         authentication: None,
+        quick: false,
     };
     let payload = advert.encode(HIGHER, OWN, Checksum::Plain);
     for (ttl, received) in [(63, 0), (64, 1), (255, 2)] {
