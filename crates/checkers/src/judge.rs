@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::history::History;
-use crate::outcome::{Advice, Outcome, ProbeResult};
+use crate::outcome::{Advice, Cause, Outcome, ProbeResult};
 use crate::spec::{Damping, Timing};
 
 /// The verdict on a server by one monitor.
@@ -142,11 +142,13 @@ impl Judge {
                 let enough = self.passes >= self.rise && !self.is_held(now);
                 (self.state == State::Unknown || enough).then_some(State::Up)
             }
-            ProbeResult::Failed(_) => {
+            ProbeResult::Failed(ref failure) => {
                 self.totals.failed += 1;
                 self.failures = self.failures.saturating_add(1);
                 self.passes = 0;
-                (self.state == State::Unknown || self.failures >= self.fall).then_some(State::Down)
+                // What is meant is no slip.
+                let enough = self.failures >= self.fall || failure.cause == Cause::Maintenance;
+                (self.state == State::Unknown || enough).then_some(State::Down)
             }
             ProbeResult::Local(_) => {
                 self.totals.local += 1;

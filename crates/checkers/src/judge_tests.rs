@@ -62,6 +62,16 @@ fn an_adopted_server_keeps_its_state_until_the_threshold() {
     assert_eq!(states(&mut judge(Start::Down, 2, 3), "ppf"), "duu");
 }
 
+#[test]
+fn maintenance_takes_a_server_down_at_once() {
+    let mut judge = judge(Start::Up, 2, 3);
+    let failure = Failure::new(Cause::Maintenance, "the agent says maint");
+    judge.record(&outcome(ProbeResult::Failed(failure)), Instant::now());
+    assert_eq!(judge.state(), State::Down);
+    // It comes back as any other.
+    assert_eq!(states(&mut judge, "pp"), "du");
+}
+
 /// What the kernel's table said is reported once more when the results say it too.
 #[test]
 fn an_adopted_state_is_confirmed_once() {

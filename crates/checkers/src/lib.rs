@@ -23,9 +23,10 @@ pub use lateness::Lateness;
 pub use outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 pub use schedule::Limits;
 pub use spec::{
-    BasicAuth, Check, ClientCertificate, Connect, Damping, Digest, DnsCheck, DnsTransport, Expect,
-    Expectation, Header, HexPattern, HexPatternError, HttpGet, HttpMethod, HttpRequest,
-    HttpVersion, Initial, Kind, Matching, MiscCheck, Monitor, Pattern, PatternError, PingCheck,
-    Rcode, RecordType, Secret, StatusRange, TcpCheck, Timing, Tls, UdpCheck, UdpReply,
+    AgentCheck, BasicAuth, Check, ClientCertificate, Connect, Damping, Digest, DnsCheck,
+    DnsTransport, Expect, Expectation, FileCheck, FileValue, GrpcCheck, Header, HexPattern,
+    HexPatternError, HttpGet, HttpMethod, HttpRequest, HttpVersion, Initial, Kind, Matching,
+    MiscCheck, Monitor, Pattern, PatternError, PingCheck, Rcode, RecordType, Secret, SmtpCheck,
+    SmtpEncryption, StatusRange, TcpCheck, Timing, Tls, UdpCheck, UdpReply,
 };
 pub use supervisor::{Event, MonitorStatus, Statistics, Transition};

@@ -107,10 +107,15 @@ pub enum Cause {
     Closed,
     /// The answer is not of the protocol that the check speaks, or exceeds its bounds.
     Protocol,
-    /// A status that is not among the passing ones: of HTTP, or a response code of DNS.
+    /// A status that is not among the passing ones: of HTTP, SMTP or gRPC, or a
+    /// response code of DNS.
     Status(u16),
     /// The answer is complete and of the right protocol, but does not say what it should.
     Content,
+    /// The server says of itself that it is not fit, or somebody says so in a file.
+    Reported,
+    /// The server says that it is in maintenance. Takes it down at once, whatever `fall` is.
+    Maintenance,
     /// Too many requests went unanswered, or answers got lost.
     Loss,
     /// The server answers, but takes longer than it may.
@@ -141,6 +146,8 @@ impl Cause {
             Self::Protocol => "protocol",
             Self::Status(_) => "status",
             Self::Content => "content",
+            Self::Reported => "reported",
+            Self::Maintenance => "maintenance",
             Self::Loss => "loss",
             Self::Slow => "slow",
             Self::NameMismatch => "name_mismatch",

@@ -1,17 +1,8 @@
 //! Hints for keys that are not known.
 
 /// Keys that the configuration will have, but not in this version.
-const NOT_YET: &[&str] = &[
-    "agent_check",
-    "bfd_check",
-    "file_check",
-    "grpc_check",
-    "heartbeats",
-    "smtp_check",
-    "use_vmac",
-    "virtual_routes",
-    "virtual_rules",
-];
+const NOT_YET: &[&str] =
+    &["bfd_check", "heartbeats", "use_vmac", "virtual_routes", "virtual_rules"];
 
 /// keepalived's keywords, and what stands in their place here.
 const KEEPALIVED: &[(&str, &str)] = &[
@@ -26,6 +17,7 @@ const KEEPALIVED: &[(&str, &str)] = &[
     ("delay_loop", "`interval` in each of the `checks`"),
     ("dns_check", "`dns_check` in one of the `checks`"),
     ("fwmark", "`mark`"),
+    ("file_check", "`file_check` in one of the `checks`"),
     ("garp_master_delay", "`announce.delay`"),
     ("garp_master_refresh", "`announce.refresh`"),
     ("garp_master_repeat", "`announce.repeat`"),
@@ -64,6 +56,7 @@ const KEEPALIVED: &[(&str, &str)] = &[
     ("ping_check", "`ping_check` in one of the `checks`"),
     ("real_server", "`real_servers`"),
     ("retry", "`fall`, which is `retry` + 1"),
+    ("smtp_check", "`smtp_check` in one of the `checks`"),
     ("sni_name", "`tls.server_name`"),
     ("sorry_server", "`sorry_servers`, an array"),
     ("sorry_server_lvs_method", "`forward` in one of the `sorry_servers`"),

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use checkers::{
-    Connect, DnsCheck, DnsTransport, Kind, Matching, Pattern, PingCheck, Rcode, RecordType,
-    UdpCheck, UdpReply,
+    AgentCheck, Connect, DnsCheck, DnsTransport, FileCheck, FileValue, GrpcCheck, Kind, Matching,
+    Pattern, PingCheck, Rcode, RecordType, SmtpCheck, SmtpEncryption, Tls, UdpCheck, UdpReply,
 };
 
 /// The kind that a check with this line has.
@@ -121,4 +121,57 @@ fn a_ping_needs_no_port() {
         real_servers = [{ address = "198.51.100.11", checks = [{ ping_check = {} }] }]
     "#;
     assert!(config::parse(Path::new("test.toml"), text).is_ok());
+}
+
+#[test]
+fn smtp_check() {
+    assert_eq!(kind("smtp_check = {}"), Kind::Smtp(SmtpCheck::default()));
+    let line = format!(
+        r#"smtp_check = {{ {CONNECT}, helo_name = "lb.example.com", encryption = "starttls" }}"#
+    );
+    let smtp = SmtpCheck {
+        connect: connect(),
+        helo_name: Some("lb.example.com".to_owned()),
+        encryption: SmtpEncryption::StartTls(Tls::VERIFIED),
+    };
+    assert_eq!(kind(&line), Kind::Smtp(smtp));
+    let smtps = SmtpCheck {
+        encryption: SmtpEncryption::Smtps(Tls { verify: false, ..Tls::VERIFIED }),
+        ..SmtpCheck::default()
+    };
+    let line = r#"smtp_check = { encryption = "smtps", tls = { verify = false } }"#;
+    assert_eq!(kind(line), Kind::Smtp(smtps));
+}
+
+#[test]
+fn file_check() {
+    let file = |value| Kind::File(FileCheck { path: "/run/web1".into(), value });
+    assert_eq!(kind(r#"file_check = { path = "/run/web1" }"#), file(FileValue::Weight));
+    for (word, value) in [("percent", FileValue::Percent), ("verdict", FileValue::Verdict)] {
+        let line = format!(r#"file_check = {{ path = "/run/web1", value = "{word}" }}"#);
+        assert_eq!(kind(&line), file(value));
+    }
+}
+
+#[test]
+fn agent_check() {
+    assert_eq!(kind("agent_check = {}"), Kind::Agent(AgentCheck::default()));
+    let agent = AgentCheck { connect: connect(), send: b"web1\n".to_vec() };
+    let line = format!(r#"agent_check = {{ {CONNECT}, send = "web1\n" }}"#);
+    assert_eq!(kind(&line), Kind::Agent(agent));
+}
+
+#[test]
+fn grpc_check() {
+    assert_eq!(kind("grpc_check = {}"), Kind::Grpc(GrpcCheck::default()));
+    let grpc = GrpcCheck {
+        connect: connect(),
+        tls: Some(Tls::VERIFIED),
+        host: Some("www.example.com".to_owned()),
+        service: "shop.Cart".to_owned(),
+    };
+    let line = format!(
+        r#"grpc_check = {{ {CONNECT}, tls = {{}}, host = "www.example.com", service = "shop.Cart" }}"#
+    );
+    assert_eq!(kind(&line), Kind::Grpc(grpc));
 }

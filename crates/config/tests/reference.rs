@@ -30,6 +30,10 @@ checks = [
     { dns_check = { zzzzzzzz = 1 } },
     { udp_check = { zzzzzzzz = 1, expect = { zzzzzzzz = 1 } } },
     { ping_check = { zzzzzzzz = 1 } },
+    { smtp_check = { zzzzzzzz = 1 } },
+    { file_check = { zzzzzzzz = 1 } },
+    { agent_check = { zzzzzzzz = 1 } },
+    { grpc_check = { zzzzzzzz = 1 } },
 ]
 [vrrp_instance.VI_1]
 zzzzzzzz = 1
@@ -76,6 +80,10 @@ const HEADINGS: &[(&str, &str)] = &[
     ("`udp_check`", "`udp_check`"),
     ("`udp_check.expect`", "`udp_check.expect`"),
     ("`ping_check`", "`ping_check`"),
+    ("`smtp_check`", "`smtp_check`"),
+    ("`file_check`", "`file_check`"),
+    ("`agent_check`", "`agent_check`"),
+    ("`grpc_check`", "`grpc_check`"),
     ("a VRRP instance", "`[vrrp_instance.NAME]`"),
     ("a virtual address", "`virtual_addresses` and `excluded_addresses`"),
     ("`authentication`", "`authentication`"),

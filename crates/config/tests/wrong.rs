@@ -76,6 +76,21 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     (
+        "further_checks",
+        &[
+            (7, 13, "`helo_name` is no host"),
+            (8, 14, "`encryption` cannot be `STARTTLS`"),
+            (11, 22, "`tls` without encryption"),
+            (14, 14, "`file_check` needs `path`"),
+            (14, 24, "`value` cannot be `percentage`"),
+            (17, 23, "`path` is no absolute path"),
+            (20, 32, "`0` is no bytes in hexadecimal"),
+            (20, 39, "unknown key `agent`"),
+            (23, 26, "`service` is empty"),
+            (23, 37, "`host` is no host"),
+        ],
+    ),
+    (
         "http_get",
         &[
             (7, 8, "`healthz` is no path"),
@@ -153,7 +168,7 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     ("names", &[(1, 17, "`the web` cannot be a name"), (5, 16, "`` cannot be a name")]),
-    ("not_yet", &[(9, 1, "unknown key `smtp_check`")]),
+    ("not_yet", &[(9, 1, "unknown key `bfd_check`")]),
     (
         "password_in_version_3",
         &[

@@ -9,9 +9,9 @@ use crate::outcome::Cause;
 use crate::spec::{DnsCheck, DnsTransport};
 use crate::wire::dns::{Answer, Query};
 
-/// The largest datagram; without EDNS an answer has at most 512 bytes, but nobody keeps a server
-/// from sending more.
-const LARGEST: usize = 65_535;
+/// The longest answer over UDP that is read whole; without EDNS it has at most 512 bytes (RFC 1035
+/// §4.2.1).
+const LONGEST: usize = 4096;
 
 pub(super) async fn run(
     target: SocketAddr,
@@ -49,7 +49,7 @@ async fn over_udp(
     let socket = socket::datagram(target, &check.connect)?;
     let sent = socket.send(query.as_bytes()).await;
     sent.map_err(|error| socket::io_stop("send the query", &error))?;
-    let mut buffer = vec![0; LARGEST];
+    let mut buffer = vec![0; LONGEST];
     let mut step = "waiting for the answer".to_owned();
     loop {
         let received = deadline.within(&step, socket.recv(&mut buffer)).await?;

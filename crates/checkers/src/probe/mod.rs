@@ -5,12 +5,16 @@
     reason = "probes are the part of this crate that has sockets, processes and a clock"
 )]
 
+mod agent;
 mod content;
 mod dns;
+mod file;
+mod grpc;
 mod http;
 mod misc;
 mod ping;
 mod program;
+mod smtp;
 mod socket;
 mod tcp;
 pub mod tls;
@@ -65,6 +69,10 @@ pub async fn run(monitor: &Monitor, state: State, context: &Context) -> Outcome 
         Kind::Dns(check) => Box::pin(dns::run(monitor.target, check, &deadline)),
         Kind::Udp(check) => Box::pin(udp::run(monitor.target, check, &deadline)),
         Kind::Ping(check) => Box::pin(ping::run(monitor.target, check, &deadline)),
+        Kind::Smtp(check) => Box::pin(smtp::run(monitor.target, check, &deadline, context)),
+        Kind::File(check) => Box::pin(file::run(check, &deadline)),
+        Kind::Agent(check) => Box::pin(agent::run(monitor.target, check, &deadline)),
+        Kind::Grpc(check) => Box::pin(grpc::run(monitor.target, check, &deadline, context)),
     };
     let result = run.await;
     let latency = started.elapsed();

@@ -13,8 +13,9 @@ use crate::wire::icmp::{self, Echo};
 
 /// Length of the data of a request: what ping(8) sends.
 const DATA: usize = 56;
-/// The largest packet.
-const LARGEST: usize = 65_535;
+/// The longest reply that is read whole: the data behind two headers, the first of 60 bytes at
+/// most.
+const LONGEST: usize = 60 + 8 + DATA;
 
 pub(super) async fn run(
     target: SocketAddr,
@@ -64,7 +65,7 @@ impl Pings {
 
     /// Sends all requests, and waits until each is answered.
     async fn exchange(&mut self, socket: &UdpSocket, spacing: Duration) -> Result<(), Stop> {
-        let mut buffer = vec![0; LARGEST];
+        let mut buffer = vec![0; LONGEST];
         let mut next = Instant::now();
         loop {
             let left = self.requests.len() < usize::from(self.count);

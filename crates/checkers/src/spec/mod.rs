@@ -1,15 +1,19 @@
 //! What is checked, how, and how often. Plain data that compares, so that the same check of the
 //! same server is one monitor, whoever asks for it.
 
+mod agent;
 mod connect;
 mod content;
 mod dns;
+mod file;
+mod grpc;
 mod hex;
 mod http;
 mod misc;
 mod pattern;
 mod ping;
 mod secret;
+mod smtp;
 mod tcp;
 mod timing;
 mod tls;
@@ -20,15 +24,19 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use agent::AgentCheck;
 pub use connect::Connect;
 pub use content::{Digest, Expectation};
 pub use dns::{DnsCheck, DnsTransport, Matching, Rcode, RecordType};
+pub use file::{FileCheck, FileValue};
+pub use grpc::GrpcCheck;
 pub use hex::{HexPattern, HexPatternError};
 pub use http::{BasicAuth, Header, HttpGet, HttpMethod, HttpRequest, HttpVersion, StatusRange};
 pub use misc::MiscCheck;
 pub use pattern::{Pattern, PatternError};
 pub use ping::PingCheck;
 pub use secret::Secret;
+pub use smtp::{SmtpCheck, SmtpEncryption};
 pub use tcp::{Expect, TcpCheck};
 pub use timing::{Damping, Initial, Timing};
 pub use tls::{ClientCertificate, Tls};
@@ -67,6 +75,14 @@ pub enum Kind {
     Udp(UdpCheck),
     /// ICMP echo requests are answered. keepalived: `PING_CHECK`.
     Ping(PingCheck),
+    /// A mail server greets. keepalived: `SMTP_CHECK`.
+    Smtp(SmtpCheck),
+    /// A number in a file of this machine. keepalived: `FILE_CHECK`.
+    File(FileCheck),
+    /// An agent on the server says how it is. HAProxy: `agent-check`.
+    Agent(AgentCheck),
+    /// A gRPC server says that it is serving.
+    Grpc(GrpcCheck),
 }
 
 impl Kind {
@@ -78,13 +94,16 @@ impl Kind {
             Self::Dns(check) => Some(&check.connect),
             Self::Udp(check) => Some(&check.connect),
             Self::Ping(check) => Some(&check.connect),
-            Self::Misc(_) => None,
+            Self::Smtp(check) => Some(&check.connect),
+            Self::Agent(check) => Some(&check.connect),
+            Self::Grpc(check) => Some(&check.connect),
+            Self::Misc(_) | Self::File(_) => None,
         }
     }
 
     /// Whether it needs a port to connect to.
     pub fn needs_port(&self) -> bool {
-        !matches!(self, Self::Misc(_) | Self::Ping(_))
+        !matches!(self, Self::Misc(_) | Self::File(_) | Self::Ping(_))
     }
 
     /// Name of the kind as the configuration writes it.
@@ -96,6 +115,10 @@ impl Kind {
             Self::Dns(_) => "dns_check",
             Self::Udp(_) => "udp_check",
             Self::Ping(_) => "ping_check",
+            Self::Smtp(_) => "smtp_check",
+            Self::File(_) => "file_check",
+            Self::Agent(_) => "agent_check",
+            Self::Grpc(_) => "grpc_check",
         }
     }
 }

@@ -1,8 +1,12 @@
 //! What probes send to servers and what servers send back: bytes in, answers out. Pure, bounded,
 //! and never in a panic whatever comes.
 
+pub mod agent;
 pub mod dns;
+pub mod file;
+pub mod grpc;
 pub mod icmp;
+pub mod smtp;
 pub mod udp;
 
 /// The first bytes of what a server sent, made safe to show.

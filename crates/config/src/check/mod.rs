@@ -1,11 +1,15 @@
 //! The entries of `checks`.
 
+mod agent;
 mod connect;
 mod dns;
 mod expect;
+mod file;
+mod grpc;
 mod http;
 mod misc;
 mod ping;
+mod smtp;
 mod tcp;
 mod timing;
 mod tls;
@@ -25,13 +29,17 @@ use crate::source::{At, Place};
 type Reader = fn(Value<'_>) -> Option<CheckDraft>;
 
 /// The keys of the kinds, and who reads them.
-const KINDS: [(&str, Reader); 6] = [
+const KINDS: [(&str, Reader); 10] = [
     ("tcp_check", tcp::tcp_check),
     ("http_get", http::http_get),
     ("misc_check", misc::misc_check),
     ("dns_check", dns::dns_check),
     ("udp_check", udp::udp_check),
     ("ping_check", ping::ping_check),
+    ("smtp_check", smtp::smtp_check),
+    ("file_check", file::file_check),
+    ("agent_check", agent::agent_check),
+    ("grpc_check", grpc::grpc_check),
 ];
 
 /// A check that is yet to be compared with its real server.

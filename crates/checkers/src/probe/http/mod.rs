@@ -10,7 +10,8 @@ use super::{Context, Deadline, Passed, Stop, socket, tls};
 use crate::outcome::Cause;
 use crate::spec::{HttpGet, HttpRequest, HttpVersion};
 
-pub(super) use exchange::exchange;
+pub(super) use exchange::{exchange, stop};
+pub(super) use request::without_port;
 
 pub(super) async fn run(
     target: SocketAddr,
@@ -59,7 +60,7 @@ async fn one(
     };
     let peer = tls::Peer {
         address,
-        host: wanted.host.as_deref().map(request::without_port),
+        host: wanted.host.as_deref().map(without_port),
         protocols: match check.version {
             HttpVersion::Http10 => &[],
             HttpVersion::Http11 => &["http/1.1"],

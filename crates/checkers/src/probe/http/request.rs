@@ -105,7 +105,7 @@ pub(super) fn authority(address: SocketAddr, tls: bool) -> String {
 }
 
 /// The name in a `Host` value.
-pub(super) fn without_port(host: &str) -> &str {
+pub(in crate::probe) fn without_port(host: &str) -> &str {
     if let Some((ip, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return ip;
     }

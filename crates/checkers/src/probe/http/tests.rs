@@ -90,7 +90,7 @@ fn the_name_in_a_host_value() {
         ("[2001:db8::1]", "2001:db8::1"),
         ("[2001:db8::1]:8443", "2001:db8::1"),
     ] {
-        assert_eq!(request::without_port(host), name);
+        assert_eq!(without_port(host), name);
     }
 }
 

@@ -1,0 +1,167 @@
+//! `smtp_check`: a greeting, EHLO and a farewell.
+
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{Context, Deadline, Passed, Stop, socket, tls};
+use crate::outcome::Cause;
+use crate::spec::{SmtpCheck, SmtpEncryption, Tls};
+use crate::wire::smtp::{self, Reply};
+
+pub(super) async fn run(
+    target: SocketAddr,
+    check: &SmtpCheck,
+    deadline: &Deadline,
+    context: &Context,
+) -> Result<Passed, Stop> {
+    let stream = socket::connect(target, &check.connect, deadline).await?;
+    let name = match &check.helo_name {
+        Some(name) => name.clone(),
+        None => {
+            let local = stream.local_addr();
+            literal(local.map_err(|error| socket::io_stop("read the local address", &error))?.ip())
+        }
+    };
+    let address = check.connect.destination(target);
+    let secure = async |stream: TcpStream, settings: &Tls| {
+        let peer = tls::Peer { address, host: None, protocols: &[] };
+        tls::connect(stream, peer, settings, &context.tls, deadline).await
+    };
+    let note = match &check.encryption {
+        SmtpEncryption::None => {
+            let mut session = Session::new(stream, deadline);
+            session.greeted().await?;
+            session.hello(&name).await?;
+            session.quit().await?;
+            None
+        }
+        SmtpEncryption::Smtps(settings) => {
+            let secured = secure(stream, settings).await?;
+            let mut session = Session::new(secured.stream, deadline);
+            session.greeted().await?;
+            session.hello(&name).await?;
+            session.quit().await?;
+            secured.note
+        }
+        SmtpEncryption::StartTls(settings) => {
+            let mut session = Session::new(stream, deadline);
+            session.greeted().await?;
+            let hello = session.hello(&name).await?;
+            let secured = secure(session.start_tls(&hello).await?, settings).await?;
+            let mut session = Session::new(secured.stream, deadline);
+            session.hello(&name).await?;
+            session.quit().await?;
+            secured.note
+        }
+    };
+    Ok(Passed { advice: None, note })
+}
+
+/// An address as the name of a host that has none (RFC 5321 §4.1.3).
+fn literal(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("[{address}]"),
+        IpAddr::V6(address) => format!("[IPv6:{address}]"),
+    }
+}
+
+/// A conversation over a connection.
+struct Session<'a, S> {
+    stream: S,
+    deadline: &'a Deadline,
+    /// What was received and is not used yet.
+    received: Vec<u8>,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
+    fn new(stream: S, deadline: &'a Deadline) -> Self {
+        Self { stream, deadline, received: Vec::new() }
+    }
+
+    /// Waits for the greeting.
+    async fn greeted(&mut self) -> Result<(), Stop> {
+        let greeting = self.reply("greeting").await?;
+        expect("greeting", &greeting, 220)
+    }
+
+    /// EHLO, or HELO with a server that does not know EHLO.
+    async fn hello(&mut self, name: &str) -> Result<Reply, Stop> {
+        let reply = self.command("EHLO", &format!("EHLO {name}\r\n")).await?;
+        // RFC 5321 §4.1.4: 500, 502 and the like; 554 and 521 refuse all service.
+        if !matches!(reply.code, 500 | 501 | 502 | 504 | 550) {
+            return expect("EHLO", &reply, 250).map(|()| reply);
+        }
+        let reply = self.command("HELO", &format!("HELO {name}\r\n")).await?;
+        expect("HELO", &reply, 250).map(|()| reply)
+    }
+
+    /// Takes leave. That the server closes without a word is as good.
+    async fn quit(&mut self) -> Result<(), Stop> {
+        match self.command("QUIT", "QUIT\r\n").await {
+            Err(Stop::Failed(failure)) if matches!(failure.cause, Cause::Closed | Cause::Reset) => {
+                Ok(())
+            }
+            reply => reply.map(|_| ()),
+        }
+    }
+
+    async fn command(&mut self, name: &str, line: &str) -> Result<Reply, Stop> {
+        let sending = async {
+            self.stream.write_all(line.as_bytes()).await?;
+            self.stream.flush().await
+        };
+        self.deadline
+            .within(&format!("sending {name}"), sending)
+            .await?
+            .map_err(|error| tls::stream_stop(&format!("send {name}"), &error))?;
+        self.reply(name).await
+    }
+
+    async fn reply(&mut self, to: &str) -> Result<Reply, Stop> {
+        loop {
+            let reply = smtp::reply(&self.received)
+                .map_err(|error| Stop::failed(Cause::Protocol, format!("{to}: {error}")))?;
+            if let Some(reply) = reply {
+                self.received.drain(..reply.length);
+                return Ok(reply);
+            }
+            let reading = self.stream.read_buf(&mut self.received);
+            let size = self
+                .deadline
+                .within(&format!("waiting for the reply ({to})"), reading)
+                .await?
+                .map_err(|error| tls::stream_stop("read the reply", &error))?;
+            if size == 0 {
+                let text = format!("connection closed before the reply ({to})");
+                return Err(Stop::failed(Cause::Closed, text));
+            }
+        }
+    }
+}
+
+impl Session<'_, TcpStream> {
+    /// Agrees on TLS, and gives the stream to speak it over.
+    async fn start_tls(mut self, hello: &Reply) -> Result<TcpStream, Stop> {
+        if !hello.offers("STARTTLS") {
+            return Err(Stop::failed(Cause::Tls, "the server does not offer STARTTLS"));
+        }
+        let reply = self.command("STARTTLS", "STARTTLS\r\n").await?;
+        expect("STARTTLS", &reply, 220)?;
+        if !self.received.is_empty() {
+            // Whoever sits between us and the server could have put it there (CVE-2011-0411).
+            let text = "STARTTLS: the server goes on in plain text";
+            return Err(Stop::failed(Cause::Protocol, text));
+        }
+        Ok(self.stream)
+    }
+}
+
+fn expect(to: &str, reply: &Reply, code: u16) -> Result<(), Stop> {
+    if reply.code == code {
+        return Ok(());
+    }
+    let text = format!("{to}: {} (expected {code})", reply.words());
+    Err(Stop::failed(Cause::Status(reply.code), text))
+}
