@@ -31,7 +31,10 @@ pub(crate) fn begin() -> anyhow::Result<()> {
 pub(crate) fn raise_descriptors() {
     const WANTED: u64 = 65_536;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        setrlimit(Resource::RLIMIT_NOFILE, WANTED.min(hard).max(soft), hard)
+        let soft = soft.max(WANTED);
+        // More than the hard limit only with CAP_SYS_RESOURCE.
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard.max(soft))
+            .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard))
     });
     if let Err(errno) = raised {
         tracing::warn!("raise the limit of open descriptors: {}", errno.desc());
