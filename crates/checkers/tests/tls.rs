@@ -8,91 +8,14 @@
 
 mod common;
 
-use std::io::Write;
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use checkers::probe::tls::provider;
 use checkers::{Cause, HttpGet, HttpRequest, Kind, ProbeResult, Tls};
+use common::authority::{authority, https, pem_file, trusting};
 use common::faults::{First, closing, saying, silent};
-use common::{LONG, SHORT, answering, failure, http, local, read_head, run, server};
-use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tempfile::NamedTempFile;
-use tokio::io::AsyncWriteExt;
-use tokio_rustls::TlsAcceptor;
-
-/// An authority, and the file by which a check trusts it.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    file: NamedTempFile,
-}
-
-fn pem_file(text: &str) -> NamedTempFile {
-    let mut file = NamedTempFile::new().unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-    file
-}
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let file = pem_file(&issuer.pem());
-    Authority { issuer, file }
-}
-
-/// An HTTPS server with a certificate for these names.
-async fn https(
-    names: &[&str],
-    signer: Option<&Authority>,
-    change: impl FnOnce(&mut CertificateParams),
-) -> SocketAddr {
-    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    let mut params = CertificateParams::new(names).unwrap();
-    change(&mut params);
-    let key = KeyPair::generate().unwrap();
-    let certificate = match signer {
-        Some(authority) => params.signed_by(&key, &authority.issuer).unwrap(),
-        None => params.self_signed(&key).unwrap(),
-    };
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = rustls::ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    server(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let head = read_head(&mut stream).await;
-            // No length and no close_notify: as careless as servers are.
-            let answer: &[u8] = match stream.get_ref().1.server_name() {
-                Some("missing.example.org") => b"HTTP/1.1 404 Not Found\r\n\r\n",
-                _ if head.contains("/short") => b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
-                _ => b"HTTP/1.1 200 OK\r\n\r\nok",
-            };
-            let _ = stream.write_all(answer).await;
-            let _ = stream.flush().await;
-            let _ = stream.get_mut().0.shutdown().await;
-        }
-    })
-    .await
-}
+use common::{LONG, SHORT, answering, failure, http, local, run};
+use rcgen::date_time_ymd;
 
 fn check(tls: Tls) -> Kind {
     Kind::Http(HttpGet { tls: Some(tls), ..http(HttpRequest::default()) })
-}
-
-fn trusting(authority: &Authority, name: Option<&str>) -> Tls {
-    Tls {
-        server_name: name.map(str::to_owned),
-        ca_file: Some(authority.file.path().to_owned()),
-        ..Tls::VERIFIED
-    }
 }
 
 fn unverified() -> Tls {

@@ -22,9 +22,13 @@ pub(super) async fn connect(
 ) -> Result<TcpStream, Stop> {
     let destination = connect.destination(target);
     let socket = open(destination, connect, Type::STREAM, Protocol::TCP)?;
-    socket.set_linger(Some(Duration::ZERO)).map_err(|error| {
-        Stop::Local(doing_failed(&format!("open a socket to {destination}"), &error))
-    })?;
+    socket
+        .set_linger(Some(Duration::ZERO))
+        // HTTP/2's small frames would wait for the server's delayed acknowledgements.
+        .and_then(|()| socket.set_tcp_nodelay(true))
+        .map_err(|error| {
+            Stop::Local(doing_failed(&format!("open a socket to {destination}"), &error))
+        })?;
     let connecting = TcpSocket::from_std_stream(socket.into()).connect(destination);
     let stream = deadline
         .within("connecting", connecting)

@@ -1,6 +1,7 @@
 //! Monitors and servers for the tests of the probes.
 #![allow(dead_code, reason = "every test file uses its part")]
 
+pub(crate) mod authority;
 pub(crate) mod faults;
 
 use std::net::SocketAddr;
