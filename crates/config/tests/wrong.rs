@@ -112,6 +112,31 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     (
+        "http_requests",
+        &[
+            (7, 8, "a GET request has no body"),
+            (8, 22, "`contains` is empty"),
+            (9, 9, "`regex` is no regular expression: unclosed group"),
+            (10, 14, "`regex_not` is no regular expression: look-around"),
+            (10, 27, "the expression of `regex_not` is too large"),
+            (11, 7, "`d41d8cd98f00b204` is no md5 digest"),
+            (12, 10, "`md5` is no sha256 digest"),
+            (13, 14, "`body_limit` is out of range"),
+            (14, 11, "`version` cannot be `3`"),
+            (19, 8, "a HEAD request has no body"),
+            (20, 12, "the answer to HEAD has no body"),
+            (20, 12, "longer than what is read"),
+            (21, 16, "no answer can contain this and not contain it"),
+            (26, 8, "`path` beside `urls`"),
+            (27, 24, "unknown key `hots` in a URL"),
+            (27, 73, "`Content-Length` among the headers"),
+            (28, 17, "a user without a colon"),
+            (32, 8, "`urls` is empty"),
+            (33, 10, "`method` cannot be `DELETE`"),
+            (38, 8, "`auth` beside a header `Authorization`"),
+        ],
+    ),
+    (
         "include_itself",
         &[
             (2, 12, "include_itself.toml is read a second time"),
@@ -333,6 +358,20 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     (
+        "tcp_check",
+        &[
+            (6, 22, "`send` is empty"),
+            (6, 35, "`expect` needs `hex` or `regex`"),
+            (9, 30, "`0d 0` is no bytes in hexadecimal"),
+            (9, 57, "`xx` is no bytes in hexadecimal"),
+            (12, 22, "`send` needs `hex`"),
+            (12, 24, "unknown key `text` in `send`"),
+            (12, 47, "`expect` has one of `hex` and `regex`, not both"),
+            (15, 22, "`send` is an integer, not a string"),
+            (15, 44, "`regex` is no regular expression: unclosed character class"),
+        ],
+    ),
+    (
         "thresholds_and_weights",
         &[
             (3, 27, "`timeout` is not in seconds"),
@@ -381,6 +420,18 @@ const WRONG: &[Wrong] = &[
             (29, 36, "unknown key `slave`"),
             (29, 69, "`timeout` is out of range"),
             (36, 21, "interface eth1 has weight -5 with priority 255"),
+        ],
+    ),
+    (
+        "tls",
+        &[
+            (6, 44, "a server that chooses `http/1.1` does not speak HTTP/2"),
+            (9, 29, "a server that chooses `h2` does not speak HTTP/1"),
+            (12, 34, "`key_file` without `certificate_file`"),
+            (16, 28, "`certificate_file` is no absolute path"),
+            (16, 57, "no warning before the failure"),
+            (19, 40, "`expiry_warning` is out of range"),
+            (19, 54, "`alpn` is empty"),
         ],
     ),
     (

@@ -7,7 +7,7 @@ use crate::leaf;
 use crate::reader::{Table, Value};
 use crate::source::{At, Place};
 
-/// The keys of what a body has to be like. Also gives the place of one of them.
+/// The keys of what a body has to be like. Also gives the place of the first.
 pub(super) fn content(t: &mut Table<'_>) -> (Vec<Expectation>, Option<Place>) {
     let contains = t.optional("contains", texts);
     let contains_not = t.optional("contains_not", texts);
@@ -28,7 +28,7 @@ pub(super) fn content(t: &mut Table<'_>) -> (Vec<Expectation>, Option<Place>) {
     let mut place = None;
     let mut add = |at: Option<At<Vec<Expectation>>>| {
         if let Some(at) = at {
-            place = Some(at.place);
+            place = place.or(Some(at.place));
             all.extend(at.value);
         }
     };

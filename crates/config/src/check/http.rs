@@ -185,7 +185,7 @@ fn request(t: &mut Table<'_>, common: Common) -> Option<HttpRequest> {
     let (content, content_place) = content(t);
     let body_limit = t.or("body_limit", HttpRequest::BODY_LIMIT, body_limit);
 
-    let (method, body_limit) = (method?, body_limit?);
+    let method = method?;
     if let (Some(body), HttpMethod::Get | HttpMethod::Head) = (&body, method.value) {
         let message = format!("a {} request has no body", method.value.as_str());
         let finding = Finding::new(body.place, message, "is not sent");
@@ -195,6 +195,7 @@ fn request(t: &mut Table<'_>, common: Common) -> Option<HttpRequest> {
         let finding = Finding::new(place, "the answer to HEAD has no body", "nothing to look at");
         t.report.add(finding.related(method.place, "the method").help("use GET"));
     }
+    let body_limit = body_limit?;
     let longest = content.iter().filter_map(|expectation| match expectation {
         Expectation::Contains(text) => Some(text.len()),
         _ => None,
