@@ -1,4 +1,5 @@
 //! `http_get` and `tcp_check` with every key.
+#![allow(clippy::unwrap_used, reason = "a test, whose helpers may panic")]
 
 use std::path::Path;
 use std::time::Duration;
