@@ -345,6 +345,7 @@ fn mistakes() -> Result<Vec<Operation>> {
     let real = routed("198.51.100.1:80")?;
     let mut limits = routed("198.51.100.2:80")?;
     (limits.lower_threshold, limits.upper_threshold) = (2, 1);
+    let most = |upper| Destination { upper_threshold: upper, lower_threshold: 0, ..limits };
     let portless = tunnel(TunnelKind::Gue { port: 0 }, TunnelChecksum::None);
     let mixed = destination("[2001:db8::1]:80", Forward::Tunnel(Tunnel::IPIP), 1)?;
     let mut without_prefix = service("tcp [2001:db8::11]:80", "wlc")?;
@@ -383,6 +384,9 @@ fn mistakes() -> Result<Vec<Operation>> {
         NewDestination(key_of_web, real),
         NewDestination(key_of_web, real),
         NewDestination(key_of_web, limits),
+        NewDestination(key_of_web, most(i32::MAX.cast_unsigned())),
+        NewDestination(key_of_web, most(1 << 31)),
+        SetDestination(key_of_web, most(1 << 31)),
         NewDestination(key_of_web, destination("198.51.100.3:80", portless, 1)?),
         // The port of a directly routed server may differ, though it is of no use.
         NewDestination(key_of_web, routed("198.51.100.4:81")?),

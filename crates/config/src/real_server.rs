@@ -208,7 +208,8 @@ fn destination(
     let address = t.required("address", address::of_real_server);
     let weights = role.lowest_weight..=i64::from(Weight::MAX.get());
     let weight = t.or("weight", 1, |v| v.integer(weights, ""));
-    let count = |v: Value<'_>| v.integer(0..=i64::from(u32::MAX), " connections");
+    // The kernel refuses more.
+    let count = |v: Value<'_>| v.integer(0..=i64::from(i32::MAX), " connections");
     let upper = t.or("upper_threshold", 0, count);
     let lower = t.or("lower_threshold", 0, count);
     let forwarding = Forwarding::read(t, inherited.forwarding.method);

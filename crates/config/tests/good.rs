@@ -501,6 +501,17 @@ fn includes_are_relative_to_their_file_and_in_alphabetical_order() {
     assert_eq!(names, ["a", "c", "b"]);
     let expected = ["lvsd.toml", "conf.d/a.toml", "conf.d/more/c.toml", "conf.d/b.toml"];
     assert_eq!(config.files, expected.map(|name| directory.path().join(name)));
+
+    // The texts mean the same where the files are not.
+    let read = config::load_with_sources(&directory.path().join("lvsd.toml"));
+    let (same, mut sources) = read.unwrap();
+    assert_eq!(same, config);
+    drop(directory);
+    let includes = sources.split_off(1);
+    let first = sources.remove(0);
+    assert_eq!(config::parse_sources(first.clone(), includes).unwrap(), config);
+    // No include is followed.
+    assert!(config::parse_sources(first, Vec::new()).unwrap().virtual_servers.is_empty());
 }
 
 #[test]

@@ -380,6 +380,7 @@ const WRONG: &[Wrong] = &[
             (9, 19, "`lower_threshold` 200 is above `upper_threshold` 100"),
             (13, 10, "`weight` is out of range"),
             (14, 19, "`lower_threshold` 10 is above `upper_threshold` 0"),
+            (18, 19, "`upper_threshold` is out of range"),
         ],
     ),
     (

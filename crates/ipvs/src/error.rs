@@ -137,8 +137,9 @@ fn meaning(command: Command, errno: Errno) -> Option<&'static str> {
         (SetDest | DelDest, Errno::ENOENT) => "No such destination",
         (NewDest, Errno::EINVAL) => {
             "Invalid argument: the address is not unicast, or its family differs from the \
-             service's without a tunnel or beside a sync daemon, or a gue tunnel has no port, or \
-             this network namespace has no address yet (set `lo` up)"
+             service's without a tunnel or beside a sync daemon, or a gue tunnel has no port, or a \
+             threshold is above 2147483647, or this network namespace has no address yet (set \
+             `lo` up)"
         }
         (NewDest | SetDest, Errno::ERANGE) => {
             "Weight out of range, or lower threshold above the upper one"

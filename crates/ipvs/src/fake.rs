@@ -189,6 +189,9 @@ impl FakeKernel {
         if mixed && (!tunnelled || !self.daemons.is_empty()) {
             return Err(Errno::EINVAL);
         }
+        if i32::try_from(destination.upper_threshold).is_err() {
+            return Err(Errno::EINVAL);
+        }
         if destination.lower_threshold > destination.upper_threshold {
             return Err(Errno::ERANGE);
         }

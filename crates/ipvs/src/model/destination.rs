@@ -154,7 +154,8 @@ pub struct Destination {
     pub forward: Forward,
     /// Weight.
     pub weight: Weight,
-    /// At so many connections it gets no new ones; 0 = no limit; `ipvsadm -x`.
+    /// At so many connections it gets no new ones; 0 = no limit; at most 2147483647;
+    /// `ipvsadm -x`.
     pub upper_threshold: u32,
     /// Below so many connections it gets new ones again; 0 = the kernel's default, three quarters
     /// of the upper threshold; `ipvsadm -y`.

@@ -157,9 +157,9 @@ fn counters(stats: &Stats, options: &Options) -> Option<String> {
 /// Scheduler, its flags, persistence with its engine, and one-packet mode.
 fn settings(service: &Service) -> String {
     let mut text = service.scheduler.to_string();
-    let flags = scheduler_flags(service);
-    if !flags.is_empty() {
-        text += &format!(" ({})", flags.join(","));
+    // The parentheses stand for a flag that has no name too.
+    if SCHEDULER_FLAGS.into_iter().any(|flag| service.flags.contains(flag)) {
+        text += &format!(" ({})", scheduler_flags(service).join(","));
     }
     if let Some(persistence) = service.persistence {
         text += &format!(" persistent {}", persistence.timeout);
@@ -175,6 +175,9 @@ fn settings(service: &Service) -> String {
     text
 }
 
+const SCHEDULER_FLAGS: [ServiceFlags; 3] =
+    [ServiceFlags::SCHED_1, ServiceFlags::SCHED_2, ServiceFlags::SCHED_3];
+
 /// The flags by the names that the scheduler gives them; the third has none with sh and mh.
 fn scheduler_flags(service: &Service) -> Vec<&'static str> {
     let names: &[&str] = match service.scheduler.as_str() {
@@ -182,8 +185,7 @@ fn scheduler_flags(service: &Service) -> Vec<&'static str> {
         "mh" => &["mh-fallback", "mh-port"],
         _ => &["flag-1", "flag-2", "flag-3"],
     };
-    let flags = [ServiceFlags::SCHED_1, ServiceFlags::SCHED_2, ServiceFlags::SCHED_3];
-    let named = flags.into_iter().zip(names);
+    let named = SCHEDULER_FLAGS.into_iter().zip(names);
     named.filter(|(flag, _)| service.flags.contains(*flag)).map(|(_, name)| *name).collect()
 }
 

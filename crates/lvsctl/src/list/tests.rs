@@ -234,6 +234,11 @@ fn settings_are_written_in_ipvsadms_order() {
         }),
         "TCP  172.16.0.2:0 wlc (flag-1,flag-2,flag-3) persistent 60"
     );
+    // The third flag, which sh does not name.
+    assert_eq!(
+        line("fwmark 879263346", "sh", &|service| service.flags = ServiceFlags::SCHED_3),
+        "FWM  879263346 sh ()"
+    );
     // -A -f 4294967295 -s rr
     assert_eq!(line("fwmark 4294967295", "rr", &|_| ()), "FWM  -1 rr");
 }
