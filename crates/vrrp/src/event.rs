@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::episode::Trouble;
 use crate::packet::{DropCause, Refusal};
 use crate::spec::{Centiseconds, VirtualAddress};
 
@@ -103,6 +104,10 @@ pub enum EventKind {
         /// The address.
         address: VirtualAddress,
     },
+    /// Something is as it should not be. It is told once.
+    Begins(Trouble),
+    /// It is no longer so.
+    Over(Trouble),
     /// Something on this machine did not work, in words.
     Trouble(String),
 }
@@ -119,8 +124,9 @@ impl Event {
             EventKind::Rival { .. }
             | EventKind::IntervalLearnt { .. }
             | EventKind::PutBack { .. }
+            | EventKind::Begins(_)
             | EventKind::Trouble(_) => true,
-            EventKind::RivalGone { .. } | EventKind::Priority { .. } => false,
+            EventKind::RivalGone { .. } | EventKind::Priority { .. } | EventKind::Over(_) => false,
         }
     }
 }
@@ -156,6 +162,8 @@ impl fmt::Display for Event {
                 "{address} sends its adverts every {theirs}, advert_interval here is {own}: the \
                  master's counts; make them equal"
             ),
+            EventKind::Begins(trouble) => trouble.fmt(f),
+            EventKind::Over(trouble) => write!(f, "no longer: {trouble}"),
             EventKind::Trouble(text) => f.write_str(text),
         }
     }

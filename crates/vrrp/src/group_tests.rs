@@ -96,7 +96,7 @@ impl Bench {
             vrid: spec.vrid,
             priority,
             interval: spec.advert_interval,
-            addresses: vec![Ipv4Addr::new(10, 0, 0, 100).into()],
+            addresses: spec.addresses.iter().map(|own| own.address).collect(),
             authentication: None,
             quick: false,
         };

@@ -7,6 +7,7 @@
 //!                                                                       gratuitous ARP, events
 //! ```
 
+mod episode;
 mod event;
 mod group;
 mod instance;
@@ -19,12 +20,13 @@ mod track;
 
 pub use netif::Scope;
 
+pub use episode::Trouble;
 pub use event::{Event, EventKind, State};
 pub use group::{Group, GroupStatus, Hold, Order};
 pub use instance::{AddressStatus, Input, Instance, InstanceStatus, Master, Output};
 pub use packet::{Advert, DropCause, IpHeader, Refusal};
 pub use spec::{
-    Announce, Authentication, Centiseconds, Checksum, Family, InstanceSpec, Priority, Version,
-    VirtualAddress, Vrid,
+    Announce, Authentication, Centiseconds, Checksum, Family, Heartbeat, InstanceSpec,
+    OnSilentMaster, Priority, Version, VirtualAddress, Vrid,
 };
 pub use track::{Condition, Thing, Track, TrackStatus};

@@ -214,6 +214,31 @@ impl VirtualAddress {
     }
 }
 
+/// A second way for adverts, besides the instance's interface.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Heartbeat {
+    /// The interface, which is not the instance's.
+    pub interface: String,
+    /// The other director there; of the family of the adverts.
+    pub peer: IpAddr,
+}
+
+impl fmt::Display for Heartbeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.interface, self.peer)
+    }
+}
+
+/// What a backup does when no advert arrives and yet somebody answers for the addresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnSilentMaster {
+    /// Becomes master, as the RFC has it.
+    #[default]
+    TakeOver,
+    /// Leaves the addresses alone as long as they are answered for.
+    Hold,
+}
+
 /// Gratuitous ARP and unsolicited neighbour advertisements after becoming master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announce {
@@ -278,6 +303,10 @@ pub struct InstanceSpec {
     pub vmac: Option<String>,
     /// Gratuitous ARP and unsolicited neighbour advertisements.
     pub announce: Announce,
+    /// Further ways of the adverts. keepalived has none.
+    pub heartbeats: Vec<Heartbeat>,
+    /// What to do with a master that is silent and yet answers.
+    pub on_silent_master: OnSilentMaster,
     /// What its priority depends on. Members of a group track the same things.
     pub track: Vec<Track>,
     /// Name of the sync group with which it changes its state. Members of a group have the same
@@ -307,6 +336,8 @@ impl InstanceSpec {
             excluded_addresses: Vec::new(),
             vmac: None,
             announce: Announce::default(),
+            heartbeats: Vec::new(),
+            on_silent_master: OnSilentMaster::default(),
             track: Vec::new(),
             group: None,
         }

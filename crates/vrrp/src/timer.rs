@@ -17,16 +17,22 @@ pub(crate) enum Timer {
     Refresh,
     /// Master: the other master has been silent for as long as a live one would not be.
     RivalGone,
+    /// Ask who has the addresses.
+    Probe,
+    /// Something that should not be may be over.
+    Episode,
 }
 
 impl Timer {
-    const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Start,
         Self::Advert,
         Self::MasterDown,
         Self::SecondAnnounce,
         Self::Refresh,
         Self::RivalGone,
+        Self::Probe,
+        Self::Episode,
     ];
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::event::Event;
 use crate::group::Order;
 use crate::packet::IpHeader;
-use crate::spec::{InstanceSpec, VirtualAddress};
+use crate::spec::{Heartbeat, InstanceSpec, VirtualAddress};
 use crate::standing::Standing;
 use crate::track::{Condition, Thing};
 
@@ -21,6 +21,15 @@ pub enum Input {
     Down(String),
     /// A VRRP packet came in, with this instance's VRID or one that no instance has.
     Packet(IpHeader, Vec<u8>),
+    /// A second heartbeat path can carry adverts, from this address.
+    PathUp(Heartbeat, IpAddr),
+    /// It cannot, for this reason.
+    PathDown(Heartbeat, String),
+    /// A VRRP packet with this instance's VRID came in over it.
+    PathPacket(Heartbeat, IpHeader, Vec<u8>),
+    /// A machine with this MAC address answered for an address after [`Output::Probe`]; not this
+    /// machine itself.
+    Answer(IpAddr, [u8; 6]),
     /// A packet came in that has not even a whole IP header.
     Malformed,
     /// What is known of a tracked thing now.
@@ -52,6 +61,17 @@ pub enum Output {
         /// Up.
         up: bool,
     },
+    /// Send these bytes as VRRP packet over a second heartbeat path, to its peer.
+    SendOver {
+        /// The path.
+        path: Heartbeat,
+        /// Source address.
+        source: IpAddr,
+        /// What follows the IP header.
+        payload: Vec<u8>,
+    },
+    /// Ask the link who has these addresses.
+    Probe(Vec<VirtualAddress>),
     /// Add these addresses; one that is there already is fine.
     AddAddresses(Vec<VirtualAddress>),
     /// Remove these addresses; one that is not there is fine.

@@ -3,6 +3,8 @@
 //! After each call of [`Instance::handle`] or [`Instance::handle_timeout`], carry out what
 //! [`Instance::poll_output`] gives, in its order, until it gives nothing.
 
+mod conflict;
+mod heartbeat;
 mod input;
 mod receive;
 mod reconfigure;
@@ -12,21 +14,26 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use self::heartbeat::Path;
 pub use self::input::{Input, Master, Output};
 pub(crate) use self::resume::Vitals;
 use self::status::Counters;
 pub use self::status::{AddressStatus, InstanceStatus};
+use crate::episode::Episodes;
 use crate::event::{Event, EventKind, State};
 use crate::group::Hold;
 use crate::packet::{Advert, DropCause, Refusal};
-use crate::spec::{Centiseconds, InstanceSpec, Priority, Version, VirtualAddress};
+use crate::spec::{Centiseconds, Heartbeat, InstanceSpec, Priority, Version, VirtualAddress};
 use crate::standing::Role;
 use crate::timer::{Timer, TimerTable};
 use crate::track::Tracker;
+
+/// When a new master first asks whether somebody else has its addresses.
+const FIRST_ASK: Duration = Duration::from_secs(2);
 
 /// One virtual router on this director.
 #[derive(Debug)]
@@ -55,6 +62,14 @@ pub struct Instance {
     tie_since: Option<Instant>,
     /// When a worse master was last answered.
     answered: Option<Instant>,
+    /// When the last advert came in on the instance's own link.
+    heard: Option<Instant>,
+    /// The second heartbeat paths.
+    paths: BTreeMap<Heartbeat, Path>,
+    /// Who has answered for an address since the last question.
+    answer: Option<(IpAddr, [u8; 6])>,
+    /// What should not be.
+    episodes: Episodes,
     /// The role of the process before this one, until the start.
     resumes: Option<Role>,
     /// How often the settings and the tracked things have changed.
@@ -90,6 +105,10 @@ impl Instance {
             is_led: false,
             tie_since: None,
             answered: None,
+            heard: None,
+            paths: BTreeMap::new(),
+            answer: None,
+            episodes: Episodes::default(),
             resumes: None,
             revision: 0,
             reported: Vec::new(),
@@ -123,6 +142,14 @@ impl Instance {
                     self.dropped(refusal, header.source);
                 }
             }
+            Input::PathUp(path, source) => self.path_up(path, source, now),
+            Input::PathDown(path, reason) => self.path_down(path, reason),
+            Input::PathPacket(path, header, payload) => {
+                if let Err(refusal) = self.path_packet(&path, &header, &payload, now) {
+                    self.dropped(refusal, header.source);
+                }
+            }
+            Input::Answer(address, mac) => self.answered_for(address, mac, now),
             Input::Malformed => self.dropped(Refusal::IpHeader, self.spec.family().unspecified()),
             Input::Tracked(thing, condition) => self.tracked(thing, condition, now),
             Input::Group(order) => self.order(order, now),
@@ -141,6 +168,9 @@ impl Instance {
                     self.send_advert(self.priority().get());
                     self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
                 }
+                Timer::Probe => self.probe(now),
+                Timer::Episode => self.end_episodes(now),
+                Timer::MasterDown if self.is_held_off(now) => {}
                 Timer::MasterDown => self.take_over(self.takeover_reason(), now),
                 Timer::SecondAnnounce => self.announce(),
                 Timer::Refresh => {
@@ -195,12 +225,15 @@ impl Instance {
 
     /// `Skew_Time`: a better backup is quicker. Version 2 counts in seconds whatever the interval.
     fn skew(&self) -> Duration {
+        self.skew_of(match self.spec.version {
+            Version::V2 => Centiseconds::SECOND,
+            Version::V3 => self.master_interval,
+        })
+    }
+
+    fn skew_of(&self, interval: Centiseconds) -> Duration {
         let steps = 256 - u32::from(self.priority().get());
-        let interval = match self.spec.version {
-            Version::V2 => Duration::from_secs(1),
-            Version::V3 => self.master_interval.duration(),
-        };
-        interval * steps / 256
+        interval.duration() * steps / 256
     }
 
     /// `Active_Down_Interval` (`Master_Down_Interval`).
@@ -310,7 +343,7 @@ impl Instance {
 
     fn listen(&mut self, reason: String, now: Instant) {
         self.transition(State::Backup, reason, now);
-        self.timers.set(Timer::MasterDown, now + self.master_down_interval());
+        self.await_master(now);
     }
 
     fn become_master(&mut self, reason: String, now: Instant) {
@@ -324,6 +357,7 @@ impl Instance {
         self.announce();
         self.transition(State::Master, reason, now);
         self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
+        self.timers.set(Timer::Probe, now + FIRST_ASK);
         if !self.spec.announce.delay.is_zero() {
             self.timers.set(Timer::SecondAnnounce, now + self.spec.announce.delay);
         }
@@ -341,6 +375,12 @@ impl Instance {
         self.since = now;
         self.reason.clone_from(&reason);
         self.reported.clear();
+        self.heard = None;
+        self.answer = None;
+        if matches!(to, State::Initialize | State::Fault) {
+            self.episodes = Episodes::default();
+        }
+        self.arm_episodes();
         let priority = self.priority().get();
         self.event(EventKind::Transition { from, to, reason, priority });
     }
@@ -350,20 +390,13 @@ impl Instance {
             self.outputs.push_back(Output::Send { source, destination, payload });
             self.counters.sent += 1;
         }
+        self.send_over_paths(priority);
     }
 
     /// The advert for each receiver: source, destination and payload.
     fn adverts(&self, priority: u8) -> Vec<(IpAddr, IpAddr, Vec<u8>)> {
         let Some(source) = self.source else { return Vec::new() };
-        let advert = Advert {
-            version: self.spec.version,
-            vrid: self.spec.vrid,
-            priority,
-            interval: self.spec.advert_interval,
-            addresses: self.spec.addresses.iter().map(|own| own.address).collect(),
-            authentication: self.spec.authentication.clone(),
-            quick: priority == 0,
-        };
+        let advert = self.advert(priority);
         let group = [self.spec.family().group()];
         let destinations =
             if self.spec.unicast_peers.is_empty() { &group[..] } else { &self.spec.unicast_peers };
@@ -371,6 +404,18 @@ impl Instance {
             (source, destination, advert.encode(source, destination, self.spec.checksum))
         };
         destinations.iter().map(packet).collect()
+    }
+
+    fn advert(&self, priority: u8) -> Advert {
+        Advert {
+            version: self.spec.version,
+            vrid: self.spec.vrid,
+            priority,
+            interval: self.spec.advert_interval,
+            addresses: self.spec.addresses.iter().map(|own| own.address).collect(),
+            authentication: self.spec.authentication.clone(),
+            quick: priority == 0,
+        }
     }
 
     fn announce(&mut self) {

@@ -28,6 +28,9 @@ impl Instance {
         self.check_advert(&advert)?;
         self.reported.retain(|(source, _)| *source != header.source);
         self.counters.received += 1;
+        self.heard = Some(now);
+        self.answer = None;
+        self.compare_addresses(header.source, &advert, now);
         match self.state {
             State::Backup => self.advert_as_backup(own, header.source, &advert, now),
             State::Master => self.advert_as_master(own, header.source, &advert, now),
@@ -54,7 +57,7 @@ impl Instance {
         }
     }
 
-    fn check_advert(&self, advert: &Advert) -> Result<(), Refusal> {
+    pub(super) fn check_advert(&self, advert: &Advert) -> Result<(), Refusal> {
         let spec = &self.spec;
         if advert.version != spec.version {
             let (found, expected) = (advert.version.number(), spec.version.number());
@@ -91,7 +94,7 @@ impl Instance {
             // has it where both sides know: two backups that take over at once are one again with
             // the first advert of the better one.
             let skew = if advert.quick { self.skew() / QUICK_SHARE } else { self.skew() };
-            self.timers.set(Timer::MasterDown, now + skew);
+            self.await_successor(skew, now);
             return;
         }
         self.master = Some(Master { address: sender, priority: advert.priority });
@@ -103,7 +106,8 @@ impl Instance {
         }
         self.wants = None;
         self.learn_interval(sender, advert.interval);
-        self.timers.set(Timer::MasterDown, now + self.master_down_interval());
+        self.await_master(now);
+        self.look_at_paths(now);
     }
 
     /// Whether a worse master that was heard now may be displaced.
@@ -113,7 +117,13 @@ impl Instance {
     }
 
     /// RFC 9568 §6.4.3.
-    fn advert_as_master(&mut self, own: IpAddr, sender: IpAddr, advert: &Advert, now: Instant) {
+    pub(super) fn advert_as_master(
+        &mut self,
+        own: IpAddr,
+        sender: IpAddr,
+        advert: &Advert,
+        now: Instant,
+    ) {
         let mine = self.priority().get();
         if advert.priority == 0 {
             self.send_advert(mine);

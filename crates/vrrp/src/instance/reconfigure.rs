@@ -13,6 +13,7 @@ impl Instance {
         self.revision = self.revision.wrapping_add(1);
         let old = std::mem::replace(&mut self.spec, with_an_interval(spec));
         self.tracker.keep(&self.spec.track);
+        self.keep_paths();
         if old.group != self.spec.group {
             self.is_led = false;
             self.hold = Hold::until_its_group_agrees(self.spec.group.as_deref());
@@ -34,6 +35,7 @@ impl Instance {
                 let at = now + self.master_down_interval();
                 let at = self.timers.get(Timer::MasterDown).map_or(at, |before| before.min(at));
                 self.timers.set(Timer::MasterDown, at);
+                self.plan_probe();
             }
             State::Master => {
                 let missing = |from: &InstanceSpec, of: &InstanceSpec| -> Vec<VirtualAddress> {

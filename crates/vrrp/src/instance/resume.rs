@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Instance, Master};
 use crate::event::State;
-use crate::spec::Centiseconds;
+use crate::spec::{Centiseconds, Heartbeat};
 use crate::standing::{HeldAddress, Holding, Packet, Role, Standing};
 use crate::timer::Timer;
 
@@ -55,7 +55,14 @@ impl Instance {
                 destination,
                 payload,
             };
-            self.adverts(priority).into_iter().map(packet).collect()
+            let over_path = |(path, source, payload): (Heartbeat, _, _)| Packet {
+                interface: path.interface,
+                source,
+                destination: path.peer,
+                payload,
+            };
+            let over_paths = self.path_adverts(priority).into_iter().map(over_path);
+            self.adverts(priority).into_iter().map(packet).chain(over_paths).collect()
         };
         let held = self.spec.all_addresses().map(|address| HeldAddress {
             address: address.address,

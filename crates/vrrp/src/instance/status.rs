@@ -36,6 +36,8 @@ pub struct InstanceStatus {
     pub master: Option<Master>,
     /// The virtual addresses.
     pub addresses: Vec<AddressStatus>,
+    /// What should not be, in words.
+    pub troubles: Vec<String>,
     /// Counters by name.
     pub counters: Vec<(String, u64)>,
 }
@@ -58,6 +60,8 @@ pub(super) struct Counters {
     pub(super) became_master: u64,
     pub(super) rivals: u64,
     pub(super) put_back: u64,
+    pub(super) received_over_paths: u64,
+    pub(super) troubles: u64,
     pub(super) dropped: BTreeMap<DropCause, u64>,
 }
 
@@ -71,6 +75,8 @@ impl Instance {
             ("became master".to_owned(), counters.became_master),
             ("two masters".to_owned(), counters.rivals),
             ("addresses put back".to_owned(), counters.put_back),
+            ("adverts received over heartbeats".to_owned(), counters.received_over_paths),
+            ("troubles".to_owned(), counters.troubles),
         ];
         for cause in DropCause::ALL {
             let count = counters.dropped.get(&cause).copied().unwrap_or(0);
@@ -98,7 +104,27 @@ impl Instance {
             },
             master: self.master,
             addresses: addresses.collect(),
+            troubles: self.troubles(),
             counters: named,
         }
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        let rival = self.rival.map(|rival| format!("{rival} claims to be master too"));
+        let learnt = self.learnt.map(|theirs| {
+            let own = self.spec.advert_interval;
+            format!("the master sends its adverts every {theirs}; advert_interval here is {own}")
+        });
+        let episodes = self.episodes.iter().map(ToString::to_string);
+        let dropped = self.reported.iter().filter(|(_, cause)| *cause != DropCause::Vrid);
+        let dropped =
+            dropped.map(|(source, cause)| format!("packets from {source} dropped: {cause}"));
+        rival
+            .into_iter()
+            .chain(learnt)
+            .chain(episodes)
+            .chain(self.path_troubles())
+            .chain(dropped)
+            .collect()
     }
 }

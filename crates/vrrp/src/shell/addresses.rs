@@ -1,6 +1,7 @@
 //! The virtual addresses on the interfaces.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -111,16 +112,20 @@ impl Worker {
         }
         let repeat = self.runners[at].instance.spec().announce.repeat;
         for (interface, addresses) in of_interface {
-            let sent = match &mut self.announcer {
-                Some(announcer) => announcer.announce(interface, &addresses, repeat),
-                None => Announcer::open().and_then(|announcer| {
-                    self.announcer.insert(announcer).announce(interface, &addresses, repeat)
-                }),
-            };
+            let sent = announcer(&mut self.announcer)
+                .and_then(|announcer| announcer.announce(interface, &addresses, repeat));
             if let Err(error) = sent {
                 self.trouble(at, format!("telling the neighbours on {interface}: {error}"));
             }
         }
+    }
+}
+
+/// Opened when it is needed first.
+pub(super) fn announcer(opened: &mut Option<Announcer>) -> io::Result<&mut Announcer> {
+    match opened {
+        Some(announcer) => Ok(announcer),
+        None => Ok(opened.insert(Announcer::open()?)),
     }
 }
 

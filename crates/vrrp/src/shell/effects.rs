@@ -1,10 +1,13 @@
 //! What the instances ask for, carried out.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use super::addresses::announcer;
+use super::probe;
 use super::worker::Worker;
 use crate::event::{Event, EventKind};
-use crate::instance::Output;
+use crate::instance::{Input, Output};
+use crate::spec::VirtualAddress;
 
 impl Worker {
     pub(super) fn drain(&mut self, at: usize) {
@@ -12,6 +15,8 @@ impl Worker {
             match output {
                 Output::Send { destination, payload, .. } => self.send(at, destination, &payload),
                 Output::SetVirtualMac { up } => self.set_vmac(at, up),
+                Output::SendOver { path, payload, .. } => self.send_over(at, &path, &payload),
+                Output::Probe(addresses) => self.probe(at, &addresses),
                 Output::AddAddresses(addresses) => self.add_addresses(at, &addresses),
                 Output::RemoveAddresses(addresses) => self.remove_addresses(at, &addresses),
                 Output::Announce(addresses) => self.announce(at, &addresses),
@@ -29,6 +34,37 @@ impl Worker {
             && !failed_before
         {
             self.trouble(at, format!("sending an advert to {destination}: {error}"));
+        }
+    }
+
+    fn probe(&mut self, at: usize, addresses: &[VirtualAddress]) {
+        let spec = self.runners[at].instance.spec();
+        // Only there does the director have a source to ask from.
+        let asked: Vec<Ipv4Addr> = addresses
+            .iter()
+            .filter(|address| address.interface == spec.interface)
+            .filter_map(|address| match address.address {
+                IpAddr::V4(address) => Some(address),
+                IpAddr::V6(_) => None,
+            })
+            .collect();
+        let readiness = self.runners[at].readiness.as_ref();
+        let Some(Ok((_, IpAddr::V4(source)))) = readiness else { return };
+        if asked.is_empty() {
+            return;
+        }
+        let (source, answers) = (*source, self.answers.0.clone());
+        let asked = announcer(&mut self.announcer)
+            .and_then(|announcer| announcer.link(&spec.interface))
+            .and_then(|link| probe::ask(link, source, asked, answers));
+        if let Err(error) = asked {
+            self.trouble(at, format!("asking who has the addresses: {error}"));
+        }
+    }
+
+    pub(super) fn answer(&mut self, (address, mac): probe::Answer) {
+        for at in 0..self.runners.len() {
+            self.handle(at, Input::Answer(address, mac));
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use netif::{Address, Link};
 
-use crate::spec::{Family, InstanceSpec, VirtualAddress};
+use crate::spec::{Family, Heartbeat, InstanceSpec, VirtualAddress};
 
 /// Links and addresses, kept up by the kernel's news.
 #[derive(Debug, Default)]
@@ -123,26 +123,58 @@ impl Interfaces {
             ));
         }
         let family = spec.family();
-        let usable = |a: &&Address| a.index == link.index && !a.tentative;
-        let mut own = self.addresses.iter().filter(usable).map(|a| a.address);
+        let mut own = self.own(link.index);
         let source = match (spec.source, family) {
             (Some(source), _) => own
                 .any(|address| address == source)
                 .then_some(source)
                 .ok_or_else(|| format!("{name} has no address {source}, the source_address")),
             // A virtual address would change sides in the middle of a conversation.
-            (None, Family::Ipv4) => own
-                .find(|&own| own.is_ipv4() && !is_virtual(own))
-                .ok_or_else(|| format!("{name} has no IPv4 address of its own")),
+            (None, Family::Ipv4) => self.source(link, Family::Ipv4, false, is_virtual),
             // RFC 9568 §5.1.2.1: multicast comes from a link-local address.
             (None, Family::Ipv6) => {
                 let local = spec.unicast_peers.first().is_none_or(|&peer| is_link_local(peer));
-                let scope = if local { "link-local" } else { "global" };
-                own.find(|&own| own.is_ipv6() && is_link_local(own) == local && !is_virtual(own))
-                    .ok_or_else(|| format!("{name} has no {scope} IPv6 address of its own"))
+                self.source(link, Family::Ipv6, local, is_virtual)
             }
         };
         Ok((link.index, source?))
+    }
+
+    /// The same for a second heartbeat path.
+    pub(super) fn path(
+        &self,
+        path: &Heartbeat,
+        is_virtual: impl Fn(IpAddr) -> bool,
+    ) -> Result<(u32, IpAddr), String> {
+        let link = self.working(&path.interface)?;
+        let local = is_link_local(path.peer);
+        let source = self.source(link, Family::of(path.peer), local, is_virtual)?;
+        Ok((link.index, source))
+    }
+
+    /// The first address of that kind that is the interface's own. `local` is for IPv6 alone.
+    fn source(
+        &self,
+        link: &Link,
+        family: Family,
+        local: bool,
+        is_virtual: impl Fn(IpAddr) -> bool,
+    ) -> Result<IpAddr, String> {
+        let mut own = self.own(link.index).filter(|&own| Family::of(own) == family);
+        own.find(|&own| is_link_local(own) == local && !is_virtual(own)).ok_or_else(|| {
+            let scope = match (family, local) {
+                (Family::Ipv4, _) => "",
+                (Family::Ipv6, true) => "link-local ",
+                (Family::Ipv6, false) => "global ",
+            };
+            format!("{} has no {scope}{family} address of its own", link.name)
+        })
+    }
+
+    /// The addresses of an interface that can be used.
+    fn own(&self, index: u32) -> impl Iterator<Item = IpAddr> {
+        let usable = move |a: &&Address| a.index == index && !a.tentative;
+        self.addresses.iter().filter(usable).map(|a| a.address)
     }
 }
 

@@ -14,6 +14,8 @@ mod fence;
 mod guarded;
 mod interfaces;
 mod neighbour;
+mod paths;
+mod probe;
 mod socket;
 mod tracking;
 mod vmac;

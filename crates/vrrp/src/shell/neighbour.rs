@@ -11,7 +11,7 @@ use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, se
 
 use crate::packet::checksum::{checksum, pseudo_header};
 
-const BROADCAST: [u8; 6] = [0xff; 6];
+pub(super) const BROADCAST: [u8; 6] = [0xff; 6];
 /// The MAC of all nodes (RFC 2464 §7).
 const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -92,7 +92,7 @@ impl Announcer {
     }
 
     /// The kernel's own socket address of an interface; building one by hand would need `unsafe`.
-    fn link(&mut self, interface: &str) -> io::Result<LinkAddr> {
+    pub(super) fn link(&mut self, interface: &str) -> io::Result<LinkAddr> {
         if let Some(link) = self.links.get(interface) {
             return Ok(*link);
         }

@@ -1,10 +1,12 @@
 //! The kernel's news of links and addresses.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::interfaces::Interfaces;
+use super::paths;
 use super::socket::{AdvertReceiver, AdvertSender};
 use super::worker::{PAUSE, Place, Receiver, Worker, receive};
 use crate::instance::Input;
@@ -54,23 +56,22 @@ impl Worker {
     /// Opens and closes sockets as interfaces come and go, and tells the instances.
     pub(super) fn look_at_interfaces(&mut self) {
         let specs = self.runners.iter().map(|runner| runner.instance.spec());
-        let places: Vec<Place> =
-            specs.map(|spec| (spec.interface.clone(), spec.family())).collect();
+        let places: Vec<Place> = specs
+            .flat_map(|spec| paths::places(spec).chain([(spec.interface.clone(), spec.family())]))
+            .collect();
         let interfaces = &self.interfaces;
         self.receivers.retain(|place, receiver| {
             places.contains(place) && interfaces.index(&place.0) == Some(receiver.index)
         });
         let now = Instant::now();
         for at in 0..self.runners.len() {
+            // First, so that what happens to the link can be told there.
+            self.look_at_paths(at);
             let vmac = self.ensure_vmac(at);
-            let is_virtual = |address| {
-                let mut specs = self.runners.iter().map(|runner| runner.instance.spec());
-                specs.any(|spec| spec.all_addresses().any(|v| v.address == address))
-            };
             let spec = self.runners[at].instance.spec();
             let mut readiness = match &self.runners[at].refused {
                 Some(refused) if now < refused.until => Err(refused.reason.clone()),
-                _ => self.interfaces.readiness(spec, is_virtual),
+                _ => self.interfaces.readiness(spec, |own| self.is_virtual(own)),
             };
             if let (Ok(_), Err(reason)) = (&readiness, vmac) {
                 readiness = Err(reason);
@@ -102,18 +103,28 @@ impl Worker {
         self.look_at_tracked_interfaces();
     }
 
-    fn open_sockets(&mut self, at: usize, index: u32, source: IpAddr) -> Result<(), String> {
-        let spec = self.runners[at].instance.spec();
-        let (interface, family) = (spec.interface.clone(), spec.family());
-        let place = (interface.clone(), family);
+    /// Whether this is a virtual address of one of the instances.
+    pub(super) fn is_virtual(&self, address: IpAddr) -> bool {
+        let mut specs = self.runners.iter().map(|runner| runner.instance.spec());
+        specs.any(|spec| spec.all_addresses().any(|v| v.address == address))
+    }
+
+    /// Takes in the adverts of a place, if that is not so already.
+    pub(super) fn listen(&mut self, place: Place, index: u32) -> io::Result<()> {
         if !self.receivers.contains_key(&place) {
-            let receiver = AdvertReceiver::open(&interface, index, family)
-                .map_err(|error| format!("listening for adverts on {interface}: {error}"))?;
-            let socket = Arc::new(receiver);
+            let socket = Arc::new(AdvertReceiver::open(&place.0, index, place.1)?);
             let packets = self.packets.0.clone();
             let task = tokio::spawn(receive(Arc::clone(&socket), place.clone(), packets));
             self.receivers.insert(place, Receiver { index, socket, task });
         }
+        Ok(())
+    }
+
+    fn open_sockets(&mut self, at: usize, index: u32, source: IpAddr) -> Result<(), String> {
+        let spec = self.runners[at].instance.spec();
+        let (interface, family) = (spec.interface.clone(), spec.family());
+        self.listen((interface.clone(), family), index)
+            .map_err(|error| format!("listening for adverts on {interface}: {error}"))?;
         let leaves_by = self.runners[at].instance.spec().advert_interface();
         let sender = AdvertSender::open(leaves_by, source)
             .map_err(|error| format!("sending adverts from {source} on {leaves_by}: {error}"))?;

@@ -14,16 +14,21 @@ use super::addresses::Refused;
 use super::guarded::Teller;
 use super::interfaces::Interfaces;
 use super::neighbour::Announcer;
+use super::paths::PathRunner;
+use super::probe::Answer;
 use super::socket::{AdvertReceiver, AdvertSender, Packet};
 use super::{Command, Error, Statuses, Watched, tracking};
 use crate::event::Event;
 use crate::group::Group;
 use crate::instance::{Input, Instance, Vitals};
 use crate::packet::Advert;
-use crate::spec::{Family, InstanceSpec};
+use crate::spec::{Family, Heartbeat, InstanceSpec};
 
 /// Packets that wait for the loop; more are dropped, as a full socket buffer would.
 const PACKETS: usize = 1024;
+
+/// Answers that wait for the loop.
+const ANSWERS: usize = 64;
 
 /// After an error, until it is tried again.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
@@ -46,6 +51,7 @@ pub(super) struct Runner {
     pub(super) refused: Option<Refused>,
     /// The last advert could not be sent, and that was said.
     pub(super) send_failed: bool,
+    pub(super) paths: BTreeMap<Heartbeat, PathRunner>,
     /// What the guard knows of it.
     pub(super) told: Option<Vitals>,
 }
@@ -73,6 +79,8 @@ pub(super) struct Worker {
     pub(super) monitor: Monitor,
     pub(super) announcer: Option<Announcer>,
     pub(super) packets: (mpsc::Sender<Received>, mpsc::Receiver<Received>),
+    /// Who has an address, as the link says.
+    pub(super) answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) events: Sender<Event>,
     /// When to look at the interfaces without news of them: something did not work.
@@ -107,6 +115,7 @@ impl Worker {
             monitor,
             announcer: None,
             packets: mpsc::channel(PACKETS),
+            answers: mpsc::channel(ANSWERS),
             commands,
             events,
             look_again_at: None,
@@ -166,6 +175,7 @@ impl Worker {
                 // Before the packets, so that a flood of them cannot hide a lost link.
                 news = self.monitor.next(), if !self.monitor_paused => self.news(news),
                 Some((place, packet)) = self.packets.1.recv() => self.packet(&place, packet),
+                Some(answer) = self.answers.1.recv() => self.answer(answer),
             }
         }
     }
@@ -179,6 +189,7 @@ impl Worker {
             vmac: None,
             refused: None,
             send_failed: false,
+            paths: BTreeMap::new(),
             told: None,
         }));
         self.regroup();
@@ -235,7 +246,11 @@ impl Worker {
         Statuses { instances: instances.collect(), groups: self.group_statuses() }
     }
 
-    fn packet(&mut self, (interface, family): &Place, packet: Packet) {
+    fn packet(&mut self, place: &Place, packet: Packet) {
+        if self.path_packet(place, &packet) {
+            return;
+        }
+        let (interface, family) = place;
         let vrid = Advert::peek_vrid(&packet.payload);
         let mut of_place = (0..self.runners.len()).filter(|&at| {
             let spec = self.runners[at].instance.spec();

@@ -1,6 +1,6 @@
 //! Two to five directors on one to three bad segments, with virtual time: random loss, delay,
 //! duplicates, cuts, one-way cuts, crashes, stops, freezes, clocks that drift, lost interfaces,
-//! scripts that fail, changed priorities, and sync groups, from a seed. After everything is mended
+//! scripts that fail, changed priorities, sync groups and second paths, from a seed. After everything is mended
 //! there is one master, the right one, within the RFC's bound, and the addresses are there alone.
 //!
 //! `LVS_SIM_SEEDS` sets how many seeds run (default 400), `LVS_SIM_SEED` runs one alone.
@@ -16,7 +16,7 @@ use std::time::Duration;
 use vrrp::Priority;
 
 use crate::node::Node;
-use crate::world::World;
+use crate::world::{World, paths};
 
 fn run(seed: u64) {
     let mut world = World::new(seed);
@@ -75,6 +75,7 @@ fn of_equals_the_higher_address_wins_after_a_split() {
         for spec in &mut node.specs {
             spec.priority = Priority::DEFAULT;
             spec.group = None;
+            spec.heartbeats.clear();
         }
     }
     for row in world.cut.iter_mut().flatten() {
@@ -86,6 +87,55 @@ fn of_equals_the_higher_address_wins_after_a_split() {
     world.mend_cuts();
     world.pass(world.interval() * 2);
     assert_eq!(world.masters()[0], [world.nodes.len() - 1]);
+}
+
+/// Directors with a second path between each two of them, on good lines, settled.
+fn settled_with_paths(seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.bad = false;
+    let count = world.nodes.len();
+    for (number, node) in world.nodes.iter_mut().enumerate() {
+        for spec in &mut node.specs {
+            spec.heartbeats = paths(number, count);
+            spec.group = None;
+        }
+    }
+    world.start_all();
+    world.pass(world.interval() * 10 + Duration::from_secs(2));
+    assert_eq!(world.masters()[0].len(), 1, "seed {seed}");
+    world
+}
+
+/// A segment is cut between all of them, and nobody takes over, as the second path tells of the
+/// master.
+#[test]
+fn a_cut_segment_with_a_second_path_makes_no_second_master() {
+    for seed in 0..100 {
+        let mut world = settled_with_paths(seed);
+        for row in &mut world.cut[0] {
+            row.fill(true);
+        }
+        for _ in 0..200 {
+            world.pass(world.interval() / 4);
+            assert_eq!(world.masters()[0].len(), 1, "seed {seed}");
+        }
+    }
+}
+
+/// Whoever loses its link says so over the second path, and is replaced at once.
+#[test]
+fn a_lost_link_with_a_second_path_is_no_matter_of_intervals() {
+    for seed in 0..100 {
+        let mut world = settled_with_paths(seed);
+        let master = world.masters()[0][0];
+        world.set_link(master, 0, false);
+        // The skew in hundredths of a second, and the way of a packet.
+        world.pass(Duration::from_millis(11) + world.interval() / 25);
+        let masters = &world.masters()[0];
+        assert!(!masters.is_empty() && !masters.contains(&master), "seed {seed}: {masters:?}");
+        world.pass(world.interval() * 2);
+        assert_eq!(world.masters()[0].len(), 1, "seed {seed}");
+    }
 }
 
 fn variable(name: &str) -> Option<u64> {

@@ -4,19 +4,23 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use vrrp::{
-    Condition, Group, Input, Instance, InstanceSpec, IpHeader, Output, Priority, State, Thing,
+    Condition, Group, Heartbeat, Input, Instance, InstanceSpec, IpHeader, Output, Priority, State,
+    Thing,
 };
 
 /// A script with a weight, and one without.
 pub(crate) const SCRIPTS: [&str; 2] = ["weighted", "condition"];
 
-/// A packet that leaves: segment, header, payload.
+/// A packet that leaves: line, header, payload. The lines are the segments, and after them the
+/// one of the second heartbeat paths.
 pub(crate) type Sent = (usize, IpHeader, Vec<u8>);
 
 pub(crate) struct Node {
     pub(crate) specs: Vec<InstanceSpec>,
     pub(crate) addresses: Vec<IpAddr>,
-    /// Whether each segment's cable is in.
+    /// Its address on the line of the paths.
+    pub(crate) path_address: IpAddr,
+    /// Whether each line's cable is in.
     pub(crate) links: Vec<bool>,
     /// Whether each script works.
     pub(crate) works: [bool; 2],
@@ -40,6 +44,7 @@ impl Node {
     pub(crate) fn new(
         specs: Vec<InstanceSpec>,
         addresses: Vec<IpAddr>,
+        path_address: IpAddr,
         drift: i64,
         epoch: Instant,
     ) -> Self {
@@ -47,7 +52,8 @@ impl Node {
         Self {
             specs,
             addresses,
-            links: vec![true; segments],
+            path_address,
+            links: vec![true; segments + 1],
             works: [true; 2],
             holds: vec![false; segments],
             frozen: None,
@@ -55,6 +61,11 @@ impl Node {
             drift,
             epoch,
         }
+    }
+
+    /// The line of the paths.
+    pub(crate) fn path_line(&self) -> usize {
+        self.specs.len()
     }
 
     pub(crate) fn is_grouped(&self) -> bool {
@@ -88,18 +99,48 @@ impl Node {
         for script in 0..SCRIPTS.len() {
             sent.extend(self.tell_script(script, now));
         }
-        for segment in 0..self.specs.len() {
-            sent.extend(self.tell_link(segment, now));
+        for line in (0..=self.path_line()).rev() {
+            sent.extend(self.tell_link(line, now));
         }
         sent
     }
 
     pub(crate) fn tell_link(&mut self, segment: usize, now: Instant) -> Vec<Sent> {
+        if segment == self.path_line() {
+            return self.tell_paths(now);
+        }
         let input = match self.links[segment] {
             true => Input::Up(self.addresses[segment]),
             false => Input::Down("no link".to_owned()),
         };
         self.handle(segment, input, now)
+    }
+
+    fn tell_paths(&mut self, now: Instant) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        for segment in 0..self.specs.len() {
+            for path in self.specs[segment].heartbeats.clone() {
+                let input = match self.links[self.path_line()] {
+                    true => Input::PathUp(path, self.path_address),
+                    false => Input::PathDown(path, "no link".to_owned()),
+                };
+                sent.extend(self.deliver(segment, input, now));
+            }
+        }
+        sent.extend(self.settle(now));
+        sent
+    }
+
+    /// A packet over a path, for the instance with its VRID.
+    pub(crate) fn path_packet(
+        &mut self,
+        header: IpHeader,
+        payload: Vec<u8>,
+        now: Instant,
+    ) -> Vec<Sent> {
+        let vrid = payload[1];
+        let segment = self.specs.iter().position(|spec| spec.vrid.get() == vrid).unwrap();
+        self.handle(segment, Input::PathPacket(path_to(header.source), header, payload), now)
     }
 
     pub(crate) fn tell_script(&mut self, script: usize, now: Instant) -> Vec<Sent> {
@@ -185,9 +226,14 @@ impl Node {
                 Output::Send { source, destination, payload } => {
                     sent.push((segment, IpHeader { source, destination, ttl: 255 }, payload));
                 }
+                Output::SendOver { path, source, payload } => {
+                    let header = IpHeader { source, destination: path.peer, ttl: 255 };
+                    sent.push((self.specs.len(), header, payload));
+                }
                 Output::AddAddresses(_) => self.holds[segment] = true,
                 Output::RemoveAddresses(_) => self.holds[segment] = false,
-                Output::SetVirtualMac { .. } | Output::Announce(_) | Output::Event(_) => {}
+                Output::SetVirtualMac { .. } | Output::Announce(_) | Output::Probe(_) => {}
+                Output::Event(_) => {}
             }
         }
         sent
@@ -217,6 +263,11 @@ impl Node {
             && instances.iter().all(|instance| instance.poll_timeout().is_none());
         assert!(!all_ask, "{address}: nobody of the group waits for anything");
     }
+}
+
+/// The second path to the director with that address.
+pub(crate) fn path_to(peer: IpAddr) -> Heartbeat {
+    Heartbeat { interface: "path".to_owned(), peer }
 }
 
 fn scaled(time: Duration, by: i64, of: i64) -> Duration {

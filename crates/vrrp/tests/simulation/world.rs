@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use vrrp::{
-    Centiseconds, Input, InstanceSpec, IpHeader, Priority, Thing, Track, Version, VirtualAddress,
-    Vrid,
+    Centiseconds, Heartbeat, Input, InstanceSpec, IpHeader, Priority, Thing, Track, Version,
+    VirtualAddress, Vrid,
 };
 
-use crate::node::{Node, SCRIPTS, Sent};
+use crate::node::{Node, SCRIPTS, Sent, path_to};
 use crate::random::Random;
 
-/// A packet under way: to which node, on which segment.
+/// A packet under way: to which node, on which line.
 type Packet = (usize, usize, IpHeader, Vec<u8>);
 
 pub(crate) struct World {
@@ -22,7 +22,7 @@ pub(crate) struct World {
     /// When they arrive.
     wire: BTreeMap<(Instant, u64), Packet>,
     sent: u64,
-    /// Whether packets from one node do not reach another, by segment.
+    /// Whether packets from one node do not reach another, by line.
     pub(crate) cut: Vec<Vec<Vec<bool>>>,
     pub(crate) bad: bool,
 }
@@ -38,6 +38,7 @@ impl World {
         let version = if random.chance(30) { Version::V2 } else { Version::V3 };
         let interval = if version == Version::V2 { 100 } else { random.pick([1, 10, 100]) };
         let preempt = random.chance(70);
+        let has_paths = random.chance(50);
         let nodes = (0..count)
             .map(|number| {
                 let priority = random.pick([100, 100, 150, 254]);
@@ -52,6 +53,7 @@ impl World {
                         &format!("eth{segment}"),
                     )],
                     track: tracks(),
+                    heartbeats: if has_paths { paths(number, count) } else { Vec::new() },
                     group: grouped.then(|| "G".to_owned()),
                     ..spec(number, segment)
                 });
@@ -62,10 +64,10 @@ impl World {
                 };
                 let addresses = (0..segments).map(|segment| address(segment, host(segment)));
                 let drift = random.pick([0, 0, 100, -100, 5000, -5000]);
-                Node::new(specs.collect(), addresses.collect(), drift, now)
+                Node::new(specs.collect(), addresses.collect(), path_address(number), drift, now)
             })
             .collect();
-        let cut = vec![vec![vec![false; count]; count]; segments];
+        let cut = vec![vec![vec![false; count]; count]; segments + 1];
         Self { random, now, nodes, wire: BTreeMap::new(), sent: 0, cut, bad: true }
     }
 
@@ -89,6 +91,10 @@ impl World {
     fn transmit(&mut self, from: usize, segment: usize, header: IpHeader, payload: &[u8]) {
         for to in 0..self.nodes.len() {
             let cable = self.nodes[from].links[segment] && self.nodes[to].links[segment];
+            let is_path = segment == self.nodes[to].path_line();
+            if is_path && self.nodes[to].path_address != header.destination {
+                continue;
+            }
             if to == from || self.cut[segment][from][to] || !cable {
                 continue;
             }
@@ -145,8 +151,10 @@ impl World {
             self.wire.insert((until, self.sent), (to, segment, header, payload));
             return;
         }
-        let input = Input::Packet(header, payload);
-        self.act(to, |node, now| node.handle(segment, input, now));
+        self.act(to, |node, now| match segment == node.path_line() {
+            true => node.path_packet(header, payload, now),
+            false => node.handle(segment, Input::Packet(header, payload), now),
+        });
         self.nodes[to].invariants();
     }
 
@@ -188,7 +196,7 @@ impl World {
         }
     }
 
-    fn set_link(&mut self, at: usize, segment: usize, link: bool) {
+    pub(crate) fn set_link(&mut self, at: usize, segment: usize, link: bool) {
         self.nodes[at].links[segment] = link;
         self.act(at, |node, now| node.tell_link(segment, now));
     }
@@ -233,12 +241,22 @@ impl World {
             let all = 0..self.nodes.len();
             all.filter(|&at| self.nodes[at].holds[segment]).collect()
         };
-        (0..self.cut.len()).map(holders).collect()
+        (0..self.nodes[0].path_line()).map(holders).collect()
     }
 }
 
 fn address(segment: usize, host: usize) -> IpAddr {
     IpAddr::from([10, u8::try_from(segment).unwrap(), 0, u8::try_from(host).unwrap()])
+}
+
+fn path_address(number: usize) -> IpAddr {
+    address(9, number + 1)
+}
+
+/// A second path to each of the others.
+pub(crate) fn paths(number: usize, count: usize) -> Vec<Heartbeat> {
+    let others = (0..count).filter(|&other| other != number);
+    others.map(|other| path_to(path_address(other))).collect()
 }
 
 fn spec(number: usize, segment: usize) -> InstanceSpec {

@@ -17,6 +17,7 @@ use crate::packet::{Advert, DropCause, GROUP, IpHeader};
 use crate::spec::{
     Announce, Centiseconds, Checksum, InstanceSpec, Priority, Version, VirtualAddress, Vrid,
 };
+use crate::timer::Timer;
 
 const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const LOWER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -103,14 +104,23 @@ impl Bench {
         words
     }
 
-    /// Milliseconds from the start to the next timer.
+    /// Milliseconds from the start to the next timer, questions who has the addresses aside.
     fn next(&self) -> Option<u128> {
-        self.instance.poll_timeout().map(|at| at.duration_since(self.start).as_millis())
+        let timers = Timer::ALL.into_iter().filter(|timer| *timer != Timer::Probe);
+        let next = timers.filter_map(|timer| self.instance.timers.get(timer)).min();
+        next.map(|at| at.duration_since(self.start).as_millis())
     }
 
     fn words(&mut self) -> Words {
         std::iter::from_fn(|| self.instance.poll_output())
+            .filter(|output| !matches!(output, Output::Probe(_)))
             .map(|output| match output {
+                Output::Probe(_) => unreachable!("left out"),
+                Output::SendOver { path, source, payload } => {
+                    let header = IpHeader { source, destination: path.peer, ttl: 255 };
+                    let advert = Advert::decode(&payload, &header).unwrap();
+                    format!("advert {} over {path}", advert.priority)
+                }
                 Output::Send { source, destination, payload } => {
                     let header = IpHeader { source, destination, ttl: 255 };
                     let advert = Advert::decode(&payload, &header).unwrap();
