@@ -237,6 +237,8 @@ pub struct VrrpStatus {
     pub master_priority: Option<u8>,
     /// The virtual addresses.
     pub addresses: Vec<VirtualAddressStatus>,
+    /// What should not be, in words: two masters, other settings there, a silent path.
+    pub troubles: Vec<String>,
     /// Packets and events, by name.
     pub counters: Vec<Counter>,
 }

@@ -18,8 +18,8 @@ use ipvs::{
     Tunnel, TunnelChecksum, TunnelKind, Weight,
 };
 use vrrp::{
-    Announce, Authentication, Centiseconds, Checksum, InstanceSpec, Priority, Version,
-    VirtualAddress, Vrid,
+    Announce, Authentication, Centiseconds, Checksum, Heartbeat, InstanceSpec, OnSilentMaster,
+    Priority, Version, VirtualAddress, Vrid,
 };
 
 fn load(path: impl AsRef<Path>) -> Config {
@@ -425,6 +425,11 @@ fn vrrp_instances_with_every_key_and_with_few() {
         ],
         vmac: None,
         announce: Announce { repeat: 3, delay: Duration::ZERO, refresh: Duration::from_secs(3600) },
+        heartbeats: vec![Heartbeat {
+            interface: "eth1".to_owned(),
+            peer: "10.9.0.2".parse().unwrap(),
+        }],
+        on_silent_master: OnSilentMaster::Hold,
         track: Vec::new(),
         group: None,
     };
@@ -447,6 +452,8 @@ fn vrrp_instances_with_every_key_and_with_few() {
         excluded_addresses: Vec::new(),
         vmac: Some("vrrp.52".to_owned()),
         announce: Announce { repeat: 5, delay: Duration::from_secs(5), refresh: Duration::ZERO },
+        heartbeats: Vec::new(),
+        on_silent_master: OnSilentMaster::TakeOver,
         track: Vec::new(),
         group: None,
     };

@@ -40,6 +40,7 @@ zzzzzzzz = 1
 virtual_addresses = [{ zzzzzzzz = 1 }]
 authentication = { zzzzzzzz = 1 }
 announce = { zzzzzzzz = 1 }
+heartbeats = [{ zzzzzzzz = 1 }]
 notify = { zzzzzzzz = 1 }
 track = { zzzzzzzz = 1, interfaces = [{ zzzzzzzz = 1 }], scripts = [{ zzzzzzzz = 1 }] }
 [vrrp_sync_group.G]
@@ -88,6 +89,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("a virtual address", "`virtual_addresses` and `excluded_addresses`"),
     ("`authentication`", "`authentication`"),
     ("`announce`", "`announce`"),
+    ("a heartbeat", "`heartbeats`"),
     ("`notify`", "`notify`"),
     ("`track`", "`track`"),
     ("a tracked interface", "`track.interfaces`"),

@@ -506,6 +506,16 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     (
+        "vrrp_heartbeats",
+        &[
+            (6, 5, "a heartbeat over eth0, which has the adverts already"),
+            (8, 5, "the heartbeat over eth1 to 10.9.0.2 is there twice"),
+            (9, 34, "fe80::2 is no IPv4 address"),
+            (10, 5, "a heartbeat needs `interface`"),
+            (12, 20, "`on_silent_master` cannot be `wait`"),
+        ],
+    ),
+    (
         "vrrp_owner",
         &[
             (5, 11, "`preempt = false` with priority 255"),

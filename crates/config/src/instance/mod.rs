@@ -1,6 +1,7 @@
 //! `[vrrp_instance.NAME]`.
 
 mod addresses;
+mod heartbeats;
 mod transport;
 mod vmac;
 
@@ -9,8 +10,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp::{
-    Announce, Authentication, Centiseconds, Family, InstanceSpec, Priority, Version,
-    VirtualAddress, Vrid,
+    Announce, Authentication, Centiseconds, Family, InstanceSpec, OnSilentMaster, Priority,
+    Version, VirtualAddress, Vrid,
 };
 
 use self::addresses::Addresses;
@@ -105,6 +106,10 @@ fn instance(
         let family = addresses.as_ref().map(Addresses::family);
         let transport = Transport::read(t, family, version);
         let announce = t.or("announce", Announce::default(), announce);
+        let heartbeats = heartbeats::read(t, interface.as_ref(), family);
+        let on_silent_master = t.or("on_silent_master", OnSilentMaster::default(), |v| {
+            v.choice(&[("takeover", OnSilentMaster::TakeOver), ("hold", OnSilentMaster::Hold)])
+        });
         let tracks = t.optional("track", |v| track(v, known));
         let tracks = tracks.map_or_else(Vec::new, |tracks| tracks.value);
         let notify = t.optional("notify", notify).map(|notify| notify.value);
@@ -143,6 +148,8 @@ fn instance(
             excluded_addresses: addresses.beyond(),
             vmac: vmac.map(|vmac| vmac.value),
             announce: announce?.value,
+            heartbeats,
+            on_silent_master: on_silent_master?.value,
             track: tracks.iter().map(|track| track.value.clone()).collect(),
             group: None,
         };

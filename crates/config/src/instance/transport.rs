@@ -62,7 +62,7 @@ impl Transport {
 }
 
 /// The address of a director.
-fn host(value: Value<'_>, family: Option<Family>) -> Option<IpAddr> {
+pub(super) fn host(value: Value<'_>, family: Option<Family>) -> Option<IpAddr> {
     let address = leaf::address(value)?;
     if let Some(what) = leaf::not_a_host(address) {
         return value.refuse(format!("a director cannot be at {address}"), what, None);

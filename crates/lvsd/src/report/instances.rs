@@ -29,6 +29,7 @@ pub(super) fn instance(instance: &InstanceStatus) -> VrrpStatus {
                 held: *held,
             })
             .collect(),
+        troubles: instance.troubles.clone(),
         counters: instance
             .counters
             .iter()

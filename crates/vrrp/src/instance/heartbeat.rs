@@ -110,8 +110,8 @@ impl Instance {
         }
         self.wants = None;
         self.master_interval = advert.interval;
-        let quiet = self.heard.unwrap_or(self.since).max(self.since);
-        let is_silent = now >= quiet + self.master_interval.duration() * 3;
+        let since = *self.paths_alone_since.get_or_insert(now);
+        let is_silent = now >= since + self.master_interval.duration() * 2;
         if is_silent || advert.priority > self.priority().get() {
             self.await_master(now);
         } else {

@@ -64,6 +64,8 @@ pub struct Instance {
     answered: Option<Instant>,
     /// When the last advert came in on the instance's own link.
     heard: Option<Instant>,
+    /// Since when adverts have come over the paths alone.
+    paths_alone_since: Option<Instant>,
     /// The second heartbeat paths.
     paths: BTreeMap<Heartbeat, Path>,
     /// Who has answered for an address since the last question.
@@ -106,6 +108,7 @@ impl Instance {
             tie_since: None,
             answered: None,
             heard: None,
+            paths_alone_since: None,
             paths: BTreeMap::new(),
             answer: None,
             episodes: Episodes::default(),
@@ -376,6 +379,7 @@ impl Instance {
         self.reason.clone_from(&reason);
         self.reported.clear();
         self.heard = None;
+        self.paths_alone_since = None;
         self.answer = None;
         if matches!(to, State::Initialize | State::Fault) {
             self.episodes = Episodes::default();

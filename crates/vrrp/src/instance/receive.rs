@@ -29,6 +29,7 @@ impl Instance {
         self.reported.retain(|(source, _)| *source != header.source);
         self.counters.received += 1;
         self.heard = Some(now);
+        self.paths_alone_since = None;
         self.answer = None;
         self.compare_addresses(header.source, &advert, now);
         match self.state {
