@@ -70,7 +70,7 @@ impl Worker {
         true
     }
 
-    pub(super) fn send_over(&mut self, at: usize, path: &Heartbeat, payload: &[u8]) {
+    pub(super) fn send_over(&self, at: usize, path: &Heartbeat, payload: &[u8]) {
         let Some(runner) = self.runners[at].paths.get(path) else { return };
         if let Some(sender) = &runner.sender {
             // A peer that is away is what the other paths are for; a link that is gone is in the
