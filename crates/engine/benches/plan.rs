@@ -49,7 +49,7 @@ fn all_changed(bencher: Bencher<'_, '_>, size: u32) {
 fn bench(bencher: Bencher<'_, '_>, size: u32, standing: &Standing, wanted: &Wanted, steps: usize) {
     let owned = BTreeSet::new();
     let ownership = Ownership { owned: &owned, remove_unmanaged: false };
-    let run = || plan(standing, wanted, ownership, Cause::Definitions);
+    let run = || plan(standing, wanted, Some(ownership), Cause::Definitions);
     assert_eq!(run().len(), steps);
     bencher.counter(ItemsCount::new(size)).bench_local(run);
 }

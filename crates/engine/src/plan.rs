@@ -1,5 +1,6 @@
 //! The operations that turn the standing table into the wanted one, each with its reason.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -40,7 +41,7 @@ pub struct Reason {
     /// What made it necessary.
     pub cause: Cause,
     /// The particulars, in words.
-    pub words: String,
+    pub words: Cow<'static, str>,
 }
 
 impl fmt::Display for Reason {
@@ -80,21 +81,26 @@ pub struct Ownership<'a> {
     pub remove_unmanaged: bool,
 }
 
-/// The operations that turn `standing` into `wanted`; empty when nothing differs.
+/// The operations that turn `standing` into `wanted`; empty when nothing differs. Without
+/// `ownership`, `wanted` is a part of a table, and no service is removed.
 ///
 /// Everything is added and changed before anything is removed, so that a service that has a
 /// server before and after has one in between.
 pub fn plan(
     standing: &Standing,
     wanted: &Wanted,
-    ownership: Ownership<'_>,
+    ownership: Option<Ownership<'_>>,
     cause: Cause,
 ) -> Vec<Step> {
     let mut steps = Steps { cause, first: Vec::new(), last: Vec::new() };
     for (key, change) in diff(&standing.services, &wanted.services) {
         match change {
             Change::Missing(wanted) => steps.new_service(wanted),
-            Change::Extra(standing) => steps.extra_service(key, standing, ownership),
+            Change::Extra(standing) => {
+                if let Some(ownership) = ownership {
+                    steps.extra_service(key, standing, ownership);
+                }
+            }
             Change::Both(standing, wanted) => steps.both_services(standing, wanted),
         }
     }
@@ -111,14 +117,19 @@ struct Steps {
 }
 
 impl Steps {
-    fn step(&self, operation: Operation, connections: u64, words: String) -> Step {
-        Step { operation, reason: Reason { cause: self.cause, words }, connections }
+    fn step(
+        &self,
+        operation: Operation,
+        connections: u64,
+        words: impl Into<Cow<'static, str>>,
+    ) -> Step {
+        Step { operation, reason: Reason { cause: self.cause, words: words.into() }, connections }
     }
 
     fn new_service(&mut self, wanted: &WantedService) {
         let words = match self.cause {
-            Cause::Drift => "the service was removed".to_owned(),
-            _ => format!("virtual server {} is defined", wanted.name),
+            Cause::Drift => Cow::Borrowed("the service was removed"),
+            _ => format!("virtual server {} is defined", wanted.name).into(),
         };
         let step = self.step(Operation::NewService(wanted.service.clone()), 0, words);
         self.first.push(step);
@@ -142,7 +153,7 @@ impl Steps {
         };
         let connections =
             standing.destinations.values().map(StandingDestination::connections).sum();
-        let step = self.step(Operation::DelService(*key), connections, words.to_owned());
+        let step = self.step(Operation::DelService(*key), connections, words);
         self.last.push(step);
     }
 
@@ -161,7 +172,7 @@ impl Steps {
                         _ => "no longer defined",
                     };
                     let operation = Operation::DelDestination(*service, *key);
-                    let step = self.step(operation, found.connections(), words.to_owned());
+                    let step = self.step(operation, found.connections(), words);
                     self.last.push(step);
                 }
                 Change::Both(found, server) => self.both_servers(service, found, server),
@@ -197,17 +208,17 @@ impl Steps {
             match (found, wanted) {
                 (None, Some(wanted)) => {
                     let operation = Operation::NewDaemon(wanted.clone());
-                    let step = self.step(operation, 0, "the sync daemon has this role".to_owned());
+                    let step = self.step(operation, 0, "the sync daemon has this role");
                     self.first.push(step);
                 }
                 (Some(_), None) => {
-                    let words = "the sync daemon no longer has this role".to_owned();
+                    let words = "the sync daemon no longer has this role";
                     let step = self.step(Operation::DelDaemon(role), 0, words);
                     self.last.push(step);
                 }
                 (Some(found), Some(wanted)) if !is_as_wanted(found, wanted) => {
-                    let words = "the sync daemon's settings differ".to_owned();
-                    let stop = self.step(Operation::DelDaemon(role), 0, words.clone());
+                    let words = "the sync daemon's settings differ";
+                    let stop = self.step(Operation::DelDaemon(role), 0, words);
                     let start = self.step(Operation::NewDaemon(wanted.clone()), 0, words);
                     self.last.extend([stop, start]);
                 }
@@ -221,7 +232,7 @@ impl Steps {
             return;
         }
         let words = match self.cause {
-            Cause::Drift => "the destination was removed".to_owned(),
+            Cause::Drift => "the destination was removed".into(),
             _ => server.verdict.why.clone(),
         };
         let step = self.step(Operation::NewDestination(*service, server.destination), 0, words);
@@ -236,7 +247,7 @@ impl Steps {
     ) {
         if server.verdict.placement == Placement::Out {
             let words = match self.cause {
-                Cause::Drift => format!("the destination was added: {}", server.verdict.why),
+                Cause::Drift => format!("the destination was added: {}", server.verdict.why).into(),
                 _ => server.verdict.why.clone(),
             };
             let operation = Operation::DelDestination(*service, found.destination.key);

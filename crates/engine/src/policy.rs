@@ -13,6 +13,7 @@
 //!
 //! Before all that comes the operator: a server that is disabled or drained takes no part in it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,23 +24,19 @@ use ipvs::{DestinationKey, Weight};
 use crate::wanted::{Health, HealthBook, Placement, Verdict, WantedServer};
 use crate::weight::{Asked, SLOW_START_STEPS, SlowStart, Weighing};
 
-/// What a decision needs to know of the past.
+/// What a decision needs to know of the past of its virtual server.
 pub(crate) trait Memory {
     /// Where the server is, or was meant to be.
-    fn place(&self, virtual_server: &VirtualServer, server: &DestinationKey) -> Placement;
+    fn place(&self, server: &DestinationKey) -> Placement;
 
     /// Whether the quorum was there; `None` when that has not been decided yet.
-    fn had_quorum(&self, name: &str) -> Option<bool>;
+    fn had_quorum(&self) -> Option<bool>;
 
     /// What the operator asks for the server.
-    fn wish(&self, virtual_server: &VirtualServer, server: &DestinationKey) -> Option<Wish>;
+    fn wish(&self, server: &DestinationKey) -> Option<Wish>;
 
     /// How far its slow start is; `None` when it has its whole weight.
-    fn slow_start(
-        &self,
-        virtual_server: &VirtualServer,
-        server: &DestinationKey,
-    ) -> Option<SlowStart>;
+    fn slow_start(&self, server: &DestinationKey) -> Option<SlowStart>;
 }
 
 /// What the operator asks for one server.
@@ -77,7 +74,7 @@ pub struct Condition {
 struct Judged<'a> {
     server: &'a RealServer,
     state: State,
-    why: String,
+    why: Cow<'static, str>,
     /// When its failing check failed; orders those that fail.
     since: Option<Instant>,
     was: Placement,
@@ -116,11 +113,8 @@ pub(crate) fn decide(
     health: &HealthBook,
     memory: &impl Memory,
 ) -> Decision {
-    let judged: Vec<Judged<'_>> = virtual_server
-        .real_servers
-        .iter()
-        .map(|server| judge(virtual_server, server, health, memory))
-        .collect();
+    let judged: Vec<Judged<'_>> =
+        virtual_server.real_servers.iter().map(|server| judge(server, health, memory)).collect();
     let panic = panic_reason(virtual_server, &judged);
     let live_weight = judged
         .iter()
@@ -131,7 +125,7 @@ pub(crate) fn decide(
         Some(false)
     } else {
         let waiting = judged.iter().any(Judged::is_waiting);
-        quorum(virtual_server, live_weight, memory.had_quorum(&virtual_server.name), waiting)
+        quorum(virtual_server, live_weight, memory.had_quorum(), waiting)
     };
     // With another policy than "sorry" the real servers answer, healthy or not.
     let panic_decides = panic.is_some() && virtual_server.panic != Panic::Sorry;
@@ -146,14 +140,14 @@ pub(crate) fn decide(
         .collect();
     servers.extend(virtual_server.sorry_servers.iter().map(|&destination| {
         // Until the first checks have decided, what serves goes on.
-        let undecided = condition.quorum.is_none()
-            && memory.place(virtual_server, &destination.key) != Placement::Out;
+        let undecided =
+            condition.quorum.is_none() && memory.place(&destination.key) != Placement::Out;
         let (placement, why) = if sorry {
-            (Placement::In, lost_words(virtual_server, &condition))
+            (Placement::In, lost_words(virtual_server, &condition).into())
         } else if undecided {
-            (Placement::In, "in the table already; real servers are not checked yet".to_owned())
+            (Placement::In, "in the table already; real servers are not checked yet".into())
         } else {
-            (Placement::Out, "the real servers suffice".to_owned())
+            (Placement::Out, "the real servers suffice".into())
         };
         let verdict = Verdict { placement, state: State::Up, why };
         let weighing = Weighing::configured(destination.weight);
@@ -168,14 +162,9 @@ pub(crate) fn monitor(server: &RealServer, check: &Arc<Check>) -> Monitor {
 }
 
 /// All checks must pass; one that is down decides.
-fn judge<'a>(
-    virtual_server: &VirtualServer,
-    server: &'a RealServer,
-    health: &HealthBook,
-    memory: &impl Memory,
-) -> Judged<'a> {
-    let was = memory.place(virtual_server, &server.destination.key);
-    let wish = memory.wish(virtual_server, &server.destination.key);
+fn judge<'a>(server: &'a RealServer, health: &HealthBook, memory: &impl Memory) -> Judged<'a> {
+    let was = memory.place(&server.destination.key);
+    let wish = memory.wish(&server.destination.key);
     let configured = server.destination.weight;
     let mut unknown = 0;
     let mut failing = None;
@@ -205,19 +194,19 @@ fn judge<'a>(
         }
     }
     let (state, why) = match (server.checks.len(), unknown, failing) {
-        (_, _, Some((why, _))) => (State::Down, why.to_owned()),
-        (0, ..) => (State::Up, "no checks".to_owned()),
-        (1, 0, None) => (State::Up, passing.to_owned()),
+        (_, _, Some((why, _))) => (State::Down, why.to_owned().into()),
+        (0, ..) => (State::Up, "no checks".into()),
+        (1, 0, None) => (State::Up, passing.to_owned().into()),
         (count, 0, None) => {
             let words = asked.map_or_else(String::new, |asked| {
                 format!(", {} asks for {}", asked.check, asked.advice)
             });
-            (State::Up, format!("all {count} checks pass{words}"))
+            (State::Up, format!("all {count} checks pass{words}").into())
         }
         _ if was == Placement::In => {
-            (State::Unknown, "in the table already, not checked yet".to_owned())
+            (State::Unknown, "in the table already, not checked yet".into())
         }
-        _ => (State::Unknown, "not checked yet".to_owned()),
+        _ => (State::Unknown, "not checked yet".into()),
     };
     let since = failing.and_then(|(_, since)| since);
     let operator = match wish {
@@ -317,22 +306,24 @@ fn place(
         if judged.was == Placement::Out { Placement::Out } else { Placement::Inhibited };
     let healthy = judged.is_healthy();
     let (placement, why) = match judged.wish {
-        Some(Wish::Out(why)) => (Placement::Out, why),
-        Some(Wish::Drain(why)) => (inhibited, why),
-        _ if let Some(why) = kept => (Placement::In, why),
+        Some(Wish::Out(why)) => (Placement::Out, why.into()),
+        Some(Wish::Drain(why)) => (inhibited, why.into()),
+        _ if let Some(why) = kept => (Placement::In, why.into()),
         _ if !healthy && virtual_server.on_failure == OnFailure::WeightZero => {
             (inhibited, judged.why)
         }
         _ if !healthy => (Placement::Out, judged.why),
-        _ if let Some(condition) = sorry => (Placement::Out, lost_words(virtual_server, condition)),
+        _ if let Some(condition) = sorry => {
+            (Placement::Out, lost_words(virtual_server, condition).into())
+        }
         wish => {
             let mut why = judged.why;
             if let Some(Wish::Weight(_, words)) = wish {
-                why = format!("{why}; {words}");
+                why = format!("{why}; {words}").into();
             }
-            weighing.slow_start = memory.slow_start(virtual_server, &destination.key);
+            weighing.slow_start = memory.slow_start(&destination.key);
             if let Some(SlowStart { step, .. }) = weighing.slow_start {
-                why = format!("{why}; slow start, step {step} of {SLOW_START_STEPS}");
+                why = format!("{why}; slow start, step {step} of {SLOW_START_STEPS}").into();
             }
             (Placement::In, why)
         }

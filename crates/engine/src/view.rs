@@ -89,7 +89,7 @@ impl Engine {
         let services = wanted.services.into_iter().map(|(key, service)| {
             let kernel = by_key.get(&key).copied();
             let servers = service.servers.into_iter().map(|(server_key, server)| {
-                let placed = self.placed.get(&(key, server_key));
+                let placed = self.placed(&key, &server_key);
                 let defined = self.defined(&service.name, &server_key);
                 ServerView {
                     weighing: server.weighing,
@@ -103,7 +103,7 @@ impl Engine {
                         placement: server.verdict.placement,
                     },
                     since: placed.map(|p| p.since),
-                    why: server.verdict.why,
+                    why: server.verdict.why.into_owned(),
                     kernel: kernel.and_then(|k| k.destination(&server_key)).cloned(),
                 }
             });

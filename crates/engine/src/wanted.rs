@@ -1,5 +1,6 @@
 //! Definitions and health in, the wanted table out, with a reason for every real server's place.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
@@ -45,7 +46,7 @@ pub struct Verdict {
     /// What the checks say together.
     pub state: State,
     /// Why, in words.
-    pub why: String,
+    pub why: Cow<'static, str>,
 }
 
 /// The table that definitions and health ask for.
@@ -88,36 +89,38 @@ pub struct WantedServer {
 }
 
 impl Wanted {
-    /// Derives the wanted table: one decision for each virtual server, the same for all its keys.
-    ///
-    /// `is_master` tells the role of a VRRP instance, which the sync daemon may follow.
-    pub(crate) fn derive(
-        virtual_servers: &[VirtualServer],
-        settings: &Ipvs,
-        is_master: impl Fn(&str) -> bool,
+    /// Derives the services: one decision for each virtual server, the same for all its keys.
+    /// Timeouts and daemons stay as they are.
+    pub(crate) fn derive<'a, M: Memory>(
+        virtual_servers: impl Iterator<Item = &'a VirtualServer>,
         health: &HealthBook,
-        memory: &impl Memory,
+        memory: impl Fn(&'a VirtualServer) -> M,
     ) -> Self {
-        let services = virtual_servers.iter().flat_map(|virtual_server| {
-            let Decision { servers, condition } = decide(virtual_server, health, memory);
+        let services = virtual_servers.flat_map(|virtual_server| {
+            let Decision { servers, condition } =
+                decide(virtual_server, health, &memory(virtual_server));
             let servers: BTreeMap<_, _> =
                 servers.into_iter().map(|server| (server.destination.key, server)).collect();
-            virtual_server.services().map(move |service| {
+            let decisions = std::iter::repeat_n((servers, condition), virtual_server.keys.len());
+            virtual_server.services().zip(decisions).map(|(service, (servers, condition))| {
                 let wanted = WantedService {
                     name: virtual_server.name.clone(),
-                    servers: servers.clone(),
                     quorum: virtual_server.quorum,
-                    condition: condition.clone(),
+                    servers,
+                    condition,
                     service,
                 };
                 (wanted.service.key, wanted)
             })
         });
-        Self {
-            services: services.collect(),
-            timeouts: settings.timeouts,
-            daemons: settings.sync_daemon.as_ref().map(|daemon| daemons(daemon, is_master)),
-        }
+        Self { services: services.collect(), timeouts: None, daemons: None }
+    }
+
+    /// Adds what belongs to no service. `is_master` tells the role of a VRRP instance, which the
+    /// sync daemon may follow.
+    pub(crate) fn add_settings(&mut self, settings: &Ipvs, is_master: impl Fn(&str) -> bool) {
+        self.timeouts = settings.timeouts;
+        self.daemons = settings.sync_daemon.as_ref().map(|daemon| daemons(daemon, is_master));
     }
 }
 

@@ -5,24 +5,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use checkers::{Advice, Check, State};
-use config::{RealServer, VirtualServer};
+use config::RealServer;
 use ipvs::DestinationKey;
 
 use super::Engine;
+use super::scope::Changes;
 use crate::policy::monitor;
 use crate::wanted::{Health, HealthBook};
 
 impl Engine {
     /// Gives the new checks of a server that was there before its state: that of the check of the
     /// same kind that they replace, else that of the server.
-    pub(super) fn take_over_health(&mut self, old: &[VirtualServer], now: Instant) {
-        let old: HashMap<(&str, DestinationKey), &RealServer> = old
+    pub(super) fn take_over_health(&mut self, changes: &Changes<'_>, now: Instant) {
+        let old: HashMap<(&str, DestinationKey), &RealServer> = changes
+            .old
             .iter()
             .flat_map(|v| v.real_servers.iter().map(move |server| (v.name.as_str(), server)))
             .map(|(name, server)| ((name, server.destination.key), server))
             .collect();
         let mut taken_over = Vec::new();
-        for virtual_server in &self.virtual_servers {
+        for virtual_server in changes.new.values() {
             for server in &virtual_server.real_servers {
                 let place = (virtual_server.name.as_str(), server.destination.key);
                 let Some(before) = old.get(&place) else { continue };

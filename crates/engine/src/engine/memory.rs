@@ -1,5 +1,6 @@
 //! What decisions know of the past.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use checkers::State;
@@ -35,22 +36,29 @@ pub(super) fn ramp_step(start: Instant, slow_start: Duration, now: Instant) -> u
     u32::try_from(steps).unwrap_or(SLOW_START_STEPS).min(SLOW_START_STEPS - 1) + 1
 }
 
-/// What the engine knows of the past.
+/// What the engine knows of the past of one virtual server.
 pub(super) struct Past<'a> {
-    pub(super) engine: &'a Engine,
-    pub(super) now: Instant,
+    engine: &'a Engine,
+    virtual_server: &'a VirtualServer,
+    /// Its real servers, service by service.
+    placed: Vec<&'a BTreeMap<DestinationKey, Placed>>,
+    now: Instant,
 }
 
-impl Past<'_> {
-    fn placed(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<&Placed> {
-        let mut keys = virtual_server.keys.iter();
-        keys.find_map(|service| self.engine.placed.get(&(*service, *key)))
+impl<'a> Past<'a> {
+    pub(super) fn new(engine: &'a Engine, virtual_server: &'a VirtualServer, now: Instant) -> Self {
+        let placed = virtual_server.keys.iter().filter_map(|key| engine.placed.get(key)).collect();
+        Self { engine, virtual_server, placed, now }
+    }
+
+    fn placed(&self, key: &DestinationKey) -> Option<&Placed> {
+        self.placed.iter().find_map(|placed| placed.get(key))
     }
 }
 
 impl Memory for Past<'_> {
-    fn place(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Placement {
-        match (self.placed(virtual_server, key), &self.engine.standing) {
+    fn place(&self, key: &DestinationKey) -> Placement {
+        match (self.placed(key), &self.engine.standing) {
             // It drained, which says nothing about its health.
             (Some(placed), _)
                 if placed.placement == Placement::Inhibited && placed.state != State::Down =>
@@ -58,44 +66,40 @@ impl Memory for Past<'_> {
                 Placement::In
             }
             (Some(placed), _) => placed.placement,
-            (None, Some(standing)) => place_in_table(standing, virtual_server, key),
+            (None, Some(standing)) => place_in_table(standing, self.virtual_server, key),
             (None, None) => Placement::Out,
         }
     }
 
-    fn had_quorum(&self, name: &str) -> Option<bool> {
-        self.engine.conditions.get(name)?.quorum
+    fn had_quorum(&self) -> Option<bool> {
+        self.engine.conditions.get(&self.virtual_server.name)?.quorum
     }
 
-    fn wish(&self, virtual_server: &VirtualServer, key: &DestinationKey) -> Option<Wish> {
-        let (action, words) = self.engine.asked(&virtual_server.name, key)?;
+    fn wish(&self, key: &DestinationKey) -> Option<Wish> {
+        let (action, words) = self.engine.asked(&self.virtual_server.name, key)?;
         Some(match action {
             Action::Disable => Wish::Out(words),
             Action::Weight(weight) => Wish::Weight(weight, words),
             Action::Drain { .. } => {
+                let keys = self.virtual_server.keys.iter();
+                let drains = keys.filter_map(|key_of| self.engine.draining.get(&(*key_of, *key)));
                 // With several keys it has left when the last of them has no connections left.
-                let mut keys = virtual_server.keys.iter();
-                let open = keys
-                    .clone()
-                    .filter_map(|service| self.engine.draining.get(&(*service, *key)))
-                    .find(|draining| draining.done.is_none());
-                let any = keys.find_map(|service| self.engine.draining.get(&(*service, *key)));
-                match (open, any) {
-                    (Some(open), _) => Wish::Drain(format!("{words}; {}", open.words(self.now))),
-                    (None, Some(done)) => Wish::Out(format!("{words}; {}", done.words(self.now))),
-                    (None, None) => Wish::Drain(words),
+                let slowest = drains.min_by_key(|draining| draining.done.is_some());
+                let words = match slowest {
+                    Some(draining) => format!("{words}; {}", draining.words(self.now)),
+                    None => words,
+                };
+                match slowest {
+                    Some(draining) if draining.done.is_some() => Wish::Out(words),
+                    _ => Wish::Drain(words),
                 }
             }
         })
     }
 
-    fn slow_start(
-        &self,
-        virtual_server: &VirtualServer,
-        key: &DestinationKey,
-    ) -> Option<SlowStart> {
-        let total = virtual_server.slow_start?;
-        let start = ramp_start(self.placed(virtual_server, key), Placement::In, self.now)?;
+    fn slow_start(&self, key: &DestinationKey) -> Option<SlowStart> {
+        let total = self.virtual_server.slow_start?;
+        let start = ramp_start(self.placed(key), Placement::In, self.now)?;
         (self.now < start + total).then(|| SlowStart {
             step: ramp_step(start, total, self.now),
             elapsed: self.now.saturating_duration_since(start),

@@ -5,26 +5,29 @@
 //! input. So one mutation is planned against what the one before has left.
 
 mod changed;
+mod failing;
 mod io;
 mod memory;
 mod preview;
+mod replan;
+mod scope;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use checkers::{Initial, Monitor, Start, State};
+use checkers::State;
 use config::{Policy, VirtualServer};
-use ipvs::{Destination, DestinationKey, Operation, ServiceKey};
+use ipvs::{DestinationKey, Operation, ServiceKey};
 
-use self::memory::{Past, ramp_start, ramp_step};
+use self::failing::Failing;
+use self::scope::Scope;
 use crate::drain::{Draining, Leaving};
 use crate::operator::{Overrides, ServerName};
-use crate::plan::{Cause, Ownership, Reason, Step, plan};
-use crate::policy::{Condition, Memory, monitor};
+use crate::plan::{Cause, Step};
+use crate::policy::Condition;
 use crate::standing::{Snapshot, Standing};
-use crate::wanted::{HealthBook, Placement, Verdict, Wanted, WantedServer};
-use crate::weight::{SLOW_START_STEPS, Weighing};
+use crate::wanted::{HealthBook, Placement, Verdict, Wanted};
 
 pub use self::io::{Event, Input, Kept, Output};
 pub use self::preview::Preview;
@@ -63,7 +66,7 @@ pub struct Engine {
     settings: Settings,
     pub(crate) owned: BTreeSet<ServiceKey>,
     pub(crate) health: HealthBook,
-    pub(crate) placed: BTreeMap<Place, Placed>,
+    placed: BTreeMap<ServiceKey, BTreeMap<DestinationKey, Placed>>,
     overrides: Overrides,
     maintenance: BTreeSet<ServerName>,
     /// Destinations that drain, whoever asked for it.
@@ -75,11 +78,9 @@ pub struct Engine {
     conditions: BTreeMap<String, Condition>,
     /// Whether each VRRP instance is master.
     roles: BTreeMap<String, bool>,
-    /// When the next step of a slow start is due.
-    next_ramp: Option<Instant>,
-    /// Operations that failed the last time, with the error.
-    pub(crate) failing: BTreeMap<String, String>,
-    dirty: Option<Cause>,
+    /// When the next step of a slow start is due in a service.
+    ramps: BTreeMap<ServiceKey, Instant>,
+    pub(crate) failing: Failing,
     /// What the plan after the next read is for.
     pending: Option<Cause>,
     watch_changed: bool,
@@ -113,9 +114,8 @@ impl Engine {
             standing: None,
             conditions: BTreeMap::new(),
             roles: BTreeMap::new(),
-            next_ramp: None,
-            failing: BTreeMap::new(),
-            dirty: None,
+            ramps: BTreeMap::new(),
+            failing: Failing::default(),
             pending: None,
             watch_changed: false,
             next_read: now,
@@ -126,52 +126,63 @@ impl Engine {
 
     /// Takes an input.
     pub fn handle(&mut self, input: Input, now: Instant) {
-        match input {
-            Input::Table(Ok(snapshot)) => self.table_read(&snapshot, now),
+        let due = match input {
+            Input::Table(Ok(snapshot)) => Some((self.table_read(&snapshot, now), Scope::All)),
             Input::Table(Err(error)) => {
                 self.event(Event::Unreadable(error));
                 self.retry_later(now);
+                None
             }
-            Input::Applied(results) => self.applied(results, now),
+            Input::Applied(results) => {
+                self.applied(results, now);
+                None
+            }
             Input::Health(changes) => {
+                let scope = self.those_watched(&changes);
                 self.health.extend(changes);
-                self.dirty = Some(Cause::Health);
+                Some((Cause::Health, scope))
             }
             Input::Role { instance, master } => {
                 self.roles.insert(instance, master);
-                self.dirty = Some(Cause::Role);
+                Some((Cause::Role, Scope::All))
             }
             Input::Define(virtual_servers, settings) => {
-                self.define(virtual_servers, settings, now);
+                let scope = self.define(virtual_servers, settings, now);
+                scope.map(|scope| (Cause::Definitions, scope))
             }
             Input::Override(new) => {
                 self.overrides.set(new.clone());
                 self.event(Event::Overridden(new));
                 self.save_wishes();
                 self.plan_after_a_look(Cause::Operator);
+                None
             }
-            Input::Clear(server) => {
-                if self.overrides.clear(&server) {
-                    self.event(Event::Cleared(server));
-                    self.save_wishes();
-                    self.dirty = Some(Cause::Operator);
-                }
-            }
+            Input::Clear(server) => self.overrides.clear(&server).then(|| {
+                self.event(Event::Cleared(server));
+                self.save_wishes();
+                (Cause::Operator, Scope::All)
+            }),
             Input::Maintenance(servers) => {
                 if servers != self.maintenance {
                     self.maintenance = servers;
                     self.plan_after_a_look(Cause::Operator);
                 }
+                None
             }
             Input::Stop => {
                 self.virtual_servers.clear();
                 self.watch_changed = true;
-                if self.settings.on_stop == Policy::Remove {
-                    self.dirty = Some(Cause::Stop);
-                }
+                let removes = self.settings.on_stop == Policy::Remove;
+                removes.then_some((Cause::Stop, Scope::All))
             }
+        };
+        if let Some((cause, scope)) = due {
+            self.replan(cause, &scope, now);
         }
-        self.replan(now);
+        // Until the table is known nobody knows which servers are in service.
+        if self.standing.is_some() && std::mem::take(&mut self.watch_changed) {
+            self.watch();
+        }
     }
 
     /// Does what is due at `now`: reads the table again to find drift, takes the next step of a
@@ -183,12 +194,12 @@ impl Engine {
                 self.event(Event::Expired(one));
             }
             self.save_wishes();
-            self.dirty = Some(Cause::Operator);
-            self.replan(now);
+            self.replan(Cause::Operator, &Scope::All, now);
         }
-        if self.next_ramp.is_some_and(|at| at <= now) {
-            self.dirty = Some(Cause::SlowStart);
-            self.replan(now);
+        let due = self.ramps.iter().filter(|(_, at)| **at <= now).map(|(service, _)| *service);
+        let due: BTreeSet<ServiceKey> = due.collect();
+        if !due.is_empty() {
+            self.replan(Cause::SlowStart, &self.those_of(&due), now);
         }
         if now >= self.next_read {
             self.next_read = now + self.settings.resync_interval;
@@ -198,7 +209,7 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Instant {
-        let others = self.next_ramp.into_iter().chain(self.overrides.next_end());
+        let others = self.ramps.values().copied().chain(self.overrides.next_end());
         others.fold(self.next_read, Instant::min)
     }
 
@@ -214,29 +225,12 @@ impl Engine {
 
     /// The wanted table at `now`.
     pub(crate) fn wanted(&self, now: Instant) -> Wanted {
-        let is_master = |instance: &str| self.roles.get(instance).copied().unwrap_or(false);
-        let past = Past { engine: self, now };
-        let mut wanted =
-            Wanted::derive(&self.virtual_servers, &self.settings, is_master, &self.health, &past);
-        for (place, leaving) in &self.leaving {
-            let Some(draining) = self.draining.get(place) else { continue };
-            let standing = self.standing.as_ref();
-            let found = standing.and_then(|s| s.destination(&place.0, &place.1));
-            let Some(found) = found else { continue };
-            let Some(service) = wanted.services.get_mut(&leaving.service) else { continue };
-            let gone = draining.done.is_some();
-            let verdict = Verdict {
-                placement: if gone { Placement::Out } else { Placement::Inhibited },
-                state: State::Unknown,
-                why: format!("no longer defined; {}", draining.words(now)),
-            };
-            let last = Weighing::configured(found.destination.weight);
-            let weighing = Weighing { inhibited: true, ..last };
-            let destination = Destination { weight: weighing.weight(), ..found.destination };
-            let server = WantedServer { destination, weighing, sorry: false, verdict };
-            service.servers.entry(destination.key).or_insert(server);
-        }
-        wanted
+        self.wanted_within(&Scope::All, now)
+    }
+
+    /// When a real server came to where it is.
+    pub(crate) fn placed(&self, service: &ServiceKey, key: &DestinationKey) -> Option<&Placed> {
+        self.placed.get(service)?.get(key)
     }
 
     fn event(&mut self, event: Event) {
@@ -248,7 +242,8 @@ impl Engine {
         self.retry = (self.retry * 2).min(self.settings.resync_interval.max(FIRST_RETRY));
     }
 
-    fn table_read(&mut self, snapshot: &Snapshot, now: Instant) {
+    /// Returns what is to be planned for.
+    fn table_read(&mut self, snapshot: &Snapshot, now: Instant) -> Cause {
         let first = self.standing.is_none();
         let standing = Standing::from(snapshot);
         if first {
@@ -266,20 +261,19 @@ impl Engine {
         self.next_read = now + self.settings.resync_interval;
         self.look_at_draining(now);
         let pending = self.pending.take();
-        self.dirty = Some(if first { Cause::Start } else { pending.unwrap_or(Cause::Drift) });
+        if first { Cause::Start } else { pending.unwrap_or(Cause::Drift) }
     }
 
     fn applied(&mut self, results: Vec<(Step, Result<(), String>)>, now: Instant) {
         let mut failed = false;
         let mut left = false;
+        // Services that could not be made.
+        let mut refused = BTreeSet::new();
         let owned_before = self.owned.len();
         for (step, result) in results {
             match result {
                 Ok(()) => {
-                    // Words are made only where they are needed: a table has many entries.
-                    if !self.failing.is_empty() {
-                        self.failing.remove(&step.operation.to_string());
-                    }
+                    self.failing.succeeded(&step.operation);
                     if let Some(standing) = &mut self.standing {
                         standing.note(&step.operation);
                     }
@@ -296,7 +290,13 @@ impl Engine {
                 }
                 Err(error) => {
                     failed = true;
-                    self.failing.insert(step.operation.to_string(), error.clone());
+                    match &step.operation {
+                        Operation::NewService(service) => drop(refused.insert(service.key)),
+                        // It could not but fail; one line says why.
+                        Operation::NewDestination(key, _) if refused.contains(key) => continue,
+                        _ => {}
+                    }
+                    self.failing.failed(&step.operation, error.clone());
                     self.event(Event::Failed(step, error));
                 }
             }
@@ -310,159 +310,5 @@ impl Engine {
         if failed {
             self.retry_later(now);
         }
-    }
-
-    /// Plans if an input made it necessary and the table is known.
-    fn replan(&mut self, now: Instant) {
-        if self.standing.is_none() {
-            return;
-        }
-        if let Some(cause) = self.dirty.take() {
-            self.update_draining(now);
-            let wanted = self.wanted(now);
-            self.place(&wanted, now);
-            self.report_conditions(&wanted);
-            self.own(&wanted);
-            self.emit_plan(&wanted, cause);
-        }
-        if std::mem::take(&mut self.watch_changed) {
-            self.watch();
-        }
-    }
-
-    /// Notes since when each real server is in its state, and which are in their slow start.
-    fn place(&mut self, wanted: &Wanted, now: Instant) {
-        let slow_starts: BTreeMap<&str, Duration> = self
-            .virtual_servers
-            .iter()
-            .filter_map(|v| Some((v.name.as_str(), v.slow_start?)))
-            .collect();
-        let mut before = std::mem::take(&mut self.placed);
-        self.next_ramp = None;
-        for (service, wanted) in &wanted.services {
-            let slow_start = slow_starts.get(wanted.name.as_str()).copied();
-            for (key, server) in &wanted.servers {
-                let verdict = &server.verdict;
-                let before = before.remove(&(*service, *key));
-                let ramp = slow_start.and_then(|slow_start| {
-                    let start = ramp_start(before.as_ref(), verdict.placement, now)?;
-                    (now < start + slow_start).then_some(start)
-                });
-                if let (Some(start), Some(slow_start)) = (ramp, slow_start) {
-                    let next =
-                        start + slow_start * ramp_step(start, slow_start, now) / SLOW_START_STEPS;
-                    self.next_ramp = Some(self.next_ramp.map_or(next, |at| at.min(next)));
-                }
-                let since =
-                    before.filter(|before| before.is_still(verdict)).map_or(now, |p| p.since);
-                let placed =
-                    Placed { placement: verdict.placement, state: verdict.state, since, ramp };
-                self.placed.insert((*service, *key), placed);
-            }
-        }
-    }
-
-    /// Says what has changed for virtual servers as a whole, once for each.
-    fn report_conditions(&mut self, wanted: &Wanted) {
-        let mut before = std::mem::take(&mut self.conditions);
-        for virtual_server in &self.virtual_servers {
-            let name = &virtual_server.name;
-            let service = virtual_server.keys.iter().find_map(|key| wanted.services.get(key));
-            let Some(condition) = service.map(|service| &service.condition) else { continue };
-            let (quorum, panic) =
-                before.remove(name).map_or((None, None), |before| (before.quorum, before.panic));
-            if let Some(up) = condition.quorum.filter(|&up| quorum != Some(up)) {
-                let script =
-                    if up { &virtual_server.quorum_up } else { &virtual_server.quorum_down };
-                if let Some(script) = script.clone() {
-                    let environment = vec![
-                        ("LVSD_VIRTUAL_SERVER", name.clone()),
-                        ("LVSD_QUORUM", if up { "up" } else { "down" }.to_owned()),
-                        ("LVSD_LIVE_WEIGHT", condition.live_weight.to_string()),
-                    ];
-                    self.outputs.push_back(Output::Run { script, environment });
-                }
-                let words =
-                    format!("live weight {} of {}", condition.live_weight, virtual_server.quorum);
-                let event = Event::Quorum { name: name.clone(), up, words };
-                self.outputs.push_back(Output::Event(event));
-            }
-            // Every failure more changes the words; the operator hears of begin and end.
-            if panic.is_some() != condition.panic.is_some() {
-                let event = Event::Panic { name: name.clone(), reason: condition.panic.clone() };
-                self.outputs.push_back(Output::Event(event));
-            }
-            self.conditions.insert(name.clone(), condition.clone());
-        }
-    }
-
-    /// What a file defines is lvsd's, whoever created it; what is neither defined nor there any
-    /// more is nobody's.
-    fn own(&mut self, wanted: &Wanted) {
-        let Some(standing) = &self.standing else { return };
-        let mut owned = self.owned.clone();
-        owned.extend(wanted.services.keys().copied());
-        owned
-            .retain(|key| wanted.services.contains_key(key) || standing.services.contains_key(key));
-        if owned != self.owned {
-            self.owned = owned;
-            self.outputs.push_back(Output::SaveOwned(self.owned.clone()));
-        }
-    }
-
-    fn emit_plan(&mut self, wanted: &Wanted, cause: Cause) {
-        let Some(standing) = &self.standing else { return };
-        let remove_unmanaged = self.settings.unmanaged == Policy::Remove;
-        let ownership = Ownership { owned: &self.owned, remove_unmanaged };
-        let mut steps = plan(standing, wanted, ownership, cause);
-        for step in &mut steps {
-            if let Operation::DelDestination(service, key) = step.operation
-                && self.draining.get(&(service, key)).is_some_and(|d| d.done.is_some())
-                && let Some(server) =
-                    wanted.services.get(&service).and_then(|found| found.servers.get(&key))
-            {
-                step.reason = Reason { cause: Cause::Drained, words: server.verdict.why.clone() };
-            }
-        }
-        if !self.failing.is_empty() {
-            let before = std::mem::take(&mut self.failing);
-            for step in &mut steps {
-                let object = step.operation.to_string();
-                if let Some(error) = before.get(&object) {
-                    step.reason = Reason { cause: Cause::Retry, words: error.clone() };
-                    self.failing.insert(object, error.clone());
-                }
-            }
-        }
-        if !steps.is_empty() {
-            self.outputs.push_back(Output::Apply(steps));
-        }
-    }
-
-    fn watch(&mut self) {
-        let mut monitors: BTreeMap<Monitor, Start> = BTreeMap::new();
-        // No moment matters to whether a server stays in.
-        let past = Past { engine: self, now: self.next_read };
-        for virtual_server in &self.virtual_servers {
-            for server in &virtual_server.real_servers {
-                let place = past.place(virtual_server, &server.destination.key);
-                for check in &server.checks {
-                    let monitor = monitor(server, check);
-                    let start = match (self.health.get(&monitor), check.timing.initial) {
-                        (Some(health), _) => health.state.into(),
-                        (None, Initial::Up) => Start::Up,
-                        (None, Initial::Down) => Start::Down,
-                        (None, Initial::Adopt) if place == Placement::In => Start::Up,
-                        (None, Initial::Adopt) => Start::Unknown,
-                    };
-                    let known = monitors.entry(monitor).or_insert(start);
-                    if start == Start::Up {
-                        *known = Start::Up;
-                    }
-                }
-            }
-        }
-        self.health.retain(|monitor, _| monitors.contains_key(monitor));
-        self.outputs.push_back(Output::Watch(monitors.into_iter().collect()));
     }
 }

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use config::VirtualServer;
 
+use super::scope::Scope;
 use super::{Engine, Input, Kept, Output, Settings};
-use crate::plan::Step;
+use crate::plan::{Cause, Step};
 use crate::standing::{Snapshot, Standing};
 use crate::wanted::Wanted;
 
@@ -33,7 +34,10 @@ impl Engine {
         let mut copy = self.clone();
         copy.outputs.clear();
         copy.standing = Some(Standing::from(snapshot));
-        copy.handle(Input::Define(virtual_servers, settings), now);
+        // All of it: what has drifted would be found too.
+        if copy.define(virtual_servers, settings, now).is_some() {
+            copy.replan(Cause::Definitions, &Scope::All, now);
+        }
         copy.first_plan(snapshot, now)
     }
 

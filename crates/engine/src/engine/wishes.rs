@@ -6,6 +6,7 @@ use std::time::Instant;
 use config::{Drain, VirtualServer};
 use ipvs::{DestinationKey, ServiceKey};
 
+use super::scope::{Changes, Scope};
 use super::{Engine, Output, Place, Settings};
 use crate::drain::{Draining, LOOK, Leaving};
 use crate::operator::{Action, Override, ServerName};
@@ -30,46 +31,55 @@ impl Engine {
         })
     }
 
+    /// Returns what is to be planned anew; `None` if that follows a look at the table.
     pub(super) fn define(
         &mut self,
         virtual_servers: Vec<VirtualServer>,
         settings: Settings,
         now: Instant,
-    ) {
-        let old = std::mem::replace(&mut self.virtual_servers, virtual_servers);
-        self.take_over_health(&old, now);
-        let leaves = self.note_leaving(&old, now);
+    ) -> Option<Scope> {
+        let old = std::mem::take(&mut self.virtual_servers);
+        let changes = Changes::between(&old, &virtual_servers);
+        self.take_over_health(&changes, now);
+        let leaves = self.note_leaving(&changes, &virtual_servers, now);
+        let scope = if settings == self.settings { changes.scope() } else { Scope::All };
+        self.watch_changed |= !changes.is_empty();
         if settings.resync_interval != self.settings.resync_interval {
             self.next_read = now + settings.resync_interval;
         }
         self.settings = settings;
-        self.watch_changed = true;
+        self.virtual_servers = virtual_servers;
         // Reading a large table takes longer than all else of a reload.
         if leaves || !self.failing.is_empty() {
             self.plan_after_a_look(Cause::Definitions);
-        } else {
-            self.dirty = Some(Cause::Definitions);
+            return None;
         }
+        Some(scope)
     }
 
     /// Servers that were in a service and that it no longer defines drain before they go. Those
     /// of a service that is gone go with it. Returns whether any begins to leave.
-    fn note_leaving(&mut self, old: &[VirtualServer], now: Instant) -> bool {
-        let deadlines: BTreeMap<ServiceKey, Instant> = self
-            .virtual_servers
+    fn note_leaving(
+        &mut self,
+        changes: &Changes<'_>,
+        virtual_servers: &[VirtualServer],
+        now: Instant,
+    ) -> bool {
+        let deadlines: BTreeMap<ServiceKey, Instant> = virtual_servers
             .iter()
             .flat_map(|one| one.keys.iter().map(move |key| (*key, now + one.drain.deadline)))
             .collect();
-        let defined = places(&self.virtual_servers);
+        let defined = places(changes.new.values().copied());
         let before = self.leaving.len();
         // What is defined again stays, and what belongs to a service that is gone goes with it.
         self.leaving
             .retain(|place, _| deadlines.contains_key(&place.0) && !defined.contains(place));
         let mut changed = self.leaving.len() != before;
         let mut leaves = false;
-        for place in places(old).difference(&defined) {
+        for place in places(changes.old.iter().copied()).difference(&defined) {
             let Some(&deadline) = deadlines.get(&place.0) else { continue };
-            let was_in = self.placed.get(place).is_some_and(|p| p.placement != Placement::Out);
+            let placed = self.placed(&place.0, &place.1);
+            let was_in = placed.is_some_and(|placed| placed.placement != Placement::Out);
             if was_in && !self.leaving.contains_key(place) {
                 let (service, destination) = *place;
                 self.leaving.insert(*place, Leaving { service, destination, deadline });
@@ -110,6 +120,11 @@ impl Engine {
 
     /// Brings the list of what drains up to date with what is asked and what is leaving.
     pub(super) fn update_draining(&mut self, now: Instant) {
+        if self.overrides.all().is_empty() && self.maintenance.is_empty() && self.leaving.is_empty()
+        {
+            self.draining.clear();
+            return;
+        }
         let mut wanted: BTreeMap<Place, (Instant, Drain)> = BTreeMap::new();
         for virtual_server in &self.virtual_servers {
             let policy = virtual_server.drain;
@@ -155,7 +170,7 @@ impl Engine {
 }
 
 /// Every destination of the definitions, sorry servers included.
-fn places(virtual_servers: &[VirtualServer]) -> BTreeSet<Place> {
+fn places<'a>(virtual_servers: impl Iterator<Item = &'a VirtualServer>) -> BTreeSet<Place> {
     let of = |one: &VirtualServer| {
         let real = one.real_servers.iter().map(|server| server.destination.key);
         let sorry = one.sorry_servers.iter().map(|server| server.key);
@@ -163,5 +178,5 @@ fn places(virtual_servers: &[VirtualServer]) -> BTreeSet<Place> {
         let pairs = one.keys.iter().flat_map(|key| destinations.iter().map(|d| (*key, *d)));
         pairs.collect::<Vec<Place>>()
     };
-    virtual_servers.iter().flat_map(of).collect()
+    virtual_servers.flat_map(of).collect()
 }

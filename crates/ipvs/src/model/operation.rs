@@ -31,6 +31,21 @@ pub enum Operation {
     Flush,
 }
 
+impl Operation {
+    /// The service that it is about; `None` for what belongs to none, or is about all.
+    pub fn service(&self) -> Option<ServiceKey> {
+        match self {
+            Self::NewService(service) | Self::SetService(service) => Some(service.key),
+            Self::DelService(key)
+            | Self::NewDestination(key, _)
+            | Self::SetDestination(key, _)
+            | Self::DelDestination(key, _) => Some(*key),
+            Self::Zero(key) => *key,
+            Self::NewDaemon(_) | Self::DelDaemon(_) | Self::SetTimeouts(_) | Self::Flush => None,
+        }
+    }
+}
+
 /// Command and object, such as `NEW_DEST tcp 192.0.2.10:80 -> 198.51.100.7:80`.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

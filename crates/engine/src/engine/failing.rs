@@ -1,0 +1,60 @@
+//! What the kernel has refused.
+
+use std::collections::BTreeMap;
+
+use ipvs::{Operation, ServiceKey};
+
+use crate::plan::{Cause, Reason, Step};
+
+/// Operations that failed the last time, with the error, by the service that they are about.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Failing(BTreeMap<Option<ServiceKey>, BTreeMap<String, String>>);
+
+impl Failing {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Operations in words, each with its error.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.values().flatten()
+    }
+
+    pub(super) fn failed(&mut self, operation: &Operation, error: String) {
+        let of_service = self.0.entry(operation.service()).or_default();
+        of_service.insert(operation.to_string(), error);
+    }
+
+    pub(super) fn succeeded(&mut self, operation: &Operation) {
+        // Words are made only where they are needed: a table has many entries.
+        let service = operation.service();
+        let Some(of_service) = self.0.get_mut(&service) else { return };
+        of_service.remove(&operation.to_string());
+        if of_service.is_empty() {
+            self.0.remove(&service);
+        }
+    }
+
+    /// Says of the steps of a new plan which are tried again, and forgets what is not in it.
+    /// `is_planned` tells whether a service was looked at; `None` stands for what has none.
+    pub(super) fn tried_again(
+        &mut self,
+        steps: &mut [Step],
+        is_planned: impl Fn(Option<&ServiceKey>) -> bool,
+    ) {
+        if self.is_empty() {
+            return;
+        }
+        let (before, others) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition::<BTreeMap<_, _>, _>(|(service, _)| is_planned(service.as_ref()));
+        self.0 = others;
+        for step in steps {
+            let Some(of_service) = before.get(&step.operation.service()) else { continue };
+            if let Some(error) = of_service.get(&step.operation.to_string()) {
+                step.reason = Reason { cause: Cause::Retry, words: error.clone().into() };
+                self.failed(&step.operation, error.clone());
+            }
+        }
+    }
+}
