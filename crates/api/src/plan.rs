@@ -121,7 +121,7 @@ impl From<&Preview> for Plan {
             let out = servers.filter(|(_, server)| server.verdict.placement == Placement::Out);
             out.map(move |(server_key, server)| PlannedOut {
                 object: format!("{key} -> {server_key}"),
-                why: server.verdict.why.clone(),
+                why: server.verdict.why.to_string(),
             })
         });
         Self { operations: operations.collect(), out: out.collect(), vrrp_instances: Vec::new() }

@@ -72,6 +72,12 @@ pub struct Step {
     pub connections: u64,
 }
 
+impl AsRef<Operation> for Step {
+    fn as_ref(&self) -> &Operation {
+        &self.operation
+    }
+}
+
 /// What lvsd may remove.
 #[derive(Debug, Clone, Copy)]
 pub struct Ownership<'a> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use crate::codec::{Command, DecodeError};
+use crate::codec::{Command, DecodeError, Message};
+use crate::model::{Operation, Service};
 
 /// A request to the kernel that failed.
 ///
@@ -96,6 +97,25 @@ impl Error {
         matches!(self, Self::AnswerLost { .. } | Self::NoAnswer { .. })
     }
 
+    /// The kernel's refusal of an operation. Names the module that a service lacks.
+    pub(crate) fn refused_operation(
+        operation: &Operation,
+        errno: i32,
+        words: Option<String>,
+    ) -> Self {
+        let command = Message::from(operation).command();
+        let mut error = Self::refused(command, operation.to_string(), errno, words);
+        if let (
+            Operation::NewService(service) | Operation::SetService(service),
+            Self::Refused { errno, text, .. },
+        ) = (operation, &mut error)
+            && *errno == Errno::ENOENT as i32
+        {
+            text.push_str(&missing_module(service));
+        }
+        error
+    }
+
     /// The kernel's refusal of `request` with `errno` and perhaps words of its own.
     pub(crate) fn refused(
         command: Command,
@@ -110,6 +130,19 @@ impl Error {
             .or_else(|| meaning(command, Errno::from_raw(errno)).map(str::to_owned))
             .unwrap_or_else(|| strerror(errno));
         Self::Refused { request, errno, text }
+    }
+}
+
+fn missing_module(service: &Service) -> String {
+    let scheduler = &service.scheduler;
+    match &service.persistence_engine {
+        None => {
+            format!(": scheduler {scheduler} is not in this kernel (modprobe ip_vs_{scheduler})")
+        }
+        Some(engine) => format!(
+            ": scheduler {scheduler} or persistence engine {engine} is not in this kernel \
+             (modprobe -a ip_vs_{scheduler} ip_vs_pe_{engine})"
+        ),
     }
 }
 

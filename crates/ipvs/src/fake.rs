@@ -10,7 +10,6 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use nix::errno::Errno;
 
-use crate::codec::Message;
 use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::model::{
@@ -240,10 +239,7 @@ impl Kernel for FakeKernel {
                 Some(errno) => Err(errno),
                 None => self.carry_out(operation).map_err(|errno| errno as i32),
             };
-            result.map_err(|errno| {
-                let command = Message::from(operation).command();
-                Error::refused(command, operation.to_string(), errno, None)
-            })
+            result.map_err(|errno| Error::refused_operation(operation, errno, None))
         };
         operations.iter().map(&mut one).collect()
     }
@@ -350,7 +346,8 @@ mod tests {
         unknown.scheduler = "nosuch".parse().unwrap();
         assert_eq!(
             text(Operation::NewService(unknown)),
-            "ipvs: NEW_SERVICE tcp 192.0.2.99:80: Scheduler or persistence engine not found"
+            "ipvs: NEW_SERVICE tcp 192.0.2.99:80: Scheduler or persistence engine not found: \
+             scheduler nosuch is not in this kernel (modprobe ip_vs_nosuch)"
         );
     }
 

@@ -120,7 +120,8 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 
 fn virtual_server(server: &VirtualServerStatus) -> String {
     let real = server.real_servers.iter().filter(|s| !s.sorry);
-    let up = real.clone().filter(|s| s.in_service).count();
+    // What the kernel has not taken serves nobody, whatever its checks say.
+    let up = real.clone().filter(|s| s.in_service && s.kernel_weight.is_some()).count();
     let mut text = format!(
         "{}  {}  {}  {up} of {} in service{}\n",
         server.name,

@@ -135,9 +135,6 @@ impl Parts {
 
     fn message(&mut self, message: Message) {
         match message {
-            Message::Health(monitor, health) => {
-                self.input(Input::Health(vec![(*monitor, health)]));
-            }
             Message::Role(instance, master) => self.input(Input::Role { instance, master }),
             Message::Maintenance(servers) => self.input(Input::Maintenance(servers)),
             Message::Override(wish, answer) => {
@@ -172,7 +169,9 @@ impl Parts {
             Message::View(answer) => {
                 let _ = answer.send(self.sight());
             }
-            Message::Stop(_) | Message::HandOver(_) => unreachable!("the loop takes them"),
+            Message::Health(..) | Message::Stop(_) | Message::HandOver(_) => {
+                unreachable!("the loop takes them")
+            }
         }
     }
 
@@ -257,8 +256,7 @@ impl Parts {
             let error = || Err("the kernel's IPVS is not open".to_owned());
             return steps.into_iter().map(|step| (step, error())).collect();
         };
-        let operations: Vec<_> = steps.iter().map(|step| step.operation.clone()).collect();
-        let results = client.execute(&operations);
+        let results = client.execute(&steps);
         steps
             .into_iter()
             .zip(results)

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use checkers::Monitor;
 use config::Config;
-use engine::{Engine, Event, Input, Kept, Output, Snapshot, Step};
+use engine::{Engine, Event, Health, Input, Kept, Output, Snapshot, Step};
 use ipvs::Client;
 
 /// An engine with the kernel that it looks after.
@@ -47,6 +48,12 @@ impl Director {
     pub(crate) fn define(&mut self, definitions: Config) -> Result<usize> {
         let Config { virtual_servers, ipvs, .. } = definitions;
         self.handle(Input::Define(virtual_servers, ipvs));
+        self.drain()
+    }
+
+    /// Takes what monitors have found; the number of operations that it took.
+    pub(crate) fn health(&mut self, changes: Vec<(Monitor, Health)>) -> Result<usize> {
+        self.handle(Input::Health(changes));
         self.drain()
     }
 
@@ -96,8 +103,7 @@ impl Director {
     fn apply(&mut self, steps: Vec<Step>) {
         self.operations += steps.len();
         let start = Instant::now();
-        let operations: Vec<_> = steps.iter().map(|step| step.operation.clone()).collect();
-        let results = self.client.execute(&operations);
+        let results = self.client.execute(&steps);
         let results = steps
             .into_iter()
             .zip(results)

@@ -23,14 +23,17 @@ const COMPARED: Duration = Duration::from_secs(5);
 
 /// Prints a table.
 pub(crate) fn measure(shape: Shape, bars: &mut Bars) -> Result<()> {
-    println!("\nResident memory of `lvsd run` with {shape}, no checks, in MiB");
+    println!("\nResident memory of `lvsd run` with {shape}, no checks, in MiB (guard + worker)");
     place::fresh(|| {
         let (daemon, _) = Daemon::start(shape)?;
         let mut all = Vec::new();
         let mut note = |what: &str| -> Result<()> {
-            let now = resident(&daemon, "VmRSS")?;
-            println!("  {what:<46} {now:>7.1}  (peak {:.1})", resident(&daemon, "VmHWM")?);
-            all.push(now);
+            let processes = processes(daemon.id())?;
+            let each = processes.iter().map(|&id| resident(id)).collect::<Result<Vec<f64>>>()?;
+            let sum: f64 = each.iter().sum();
+            let each: Vec<String> = each.iter().map(|one| format!("{one:.1}")).collect();
+            println!("  {what:<46} {sum:>7.1}  ({})", each.join(" + "));
+            all.push(sum);
             Ok(())
         };
         daemon.wait_log(&shape.last_service().to_string())?;
@@ -53,13 +56,22 @@ pub(crate) fn measure(shape: Shape, bars: &mut Bars) -> Result<()> {
     })
 }
 
-/// A line of `/proc/PID/status`, in MiB.
-fn resident(daemon: &Daemon, name: &str) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{}/status", daemon.id()))?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+/// The guard, and the worker that it has started.
+fn processes(guard: u32) -> Result<Vec<u32>> {
+    let children = fs::read_to_string(format!("/proc/{guard}/task/{guard}/children"))?;
+    let workers = children.split_whitespace().map(str::parse);
+    let workers: Vec<u32> = workers.collect::<Result<_, _>>()?;
+    ensure!(workers.len() == 1, "lvsd runs as {} workers", workers.len());
+    Ok([vec![guard], workers].concat())
+}
+
+/// `VmRSS` of a process in MiB. What two processes share counts for both.
+fn resident(id: u32) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: f64 = line
         .and_then(|line| line.split_whitespace().next())
-        .with_context(|| format!("no {name} of lvsd"))?
+        .with_context(|| format!("no VmRSS of process {id}"))?
         .parse()?;
     Ok(kib / 1024.0)
 }

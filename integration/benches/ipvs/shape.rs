@@ -60,6 +60,11 @@ impl Shape {
         key(numbered(FIRST_SERVICE, self.services - 1))
     }
 
+    /// Number of services.
+    pub(crate) fn service_count(self) -> usize {
+        self.services as usize
+    }
+
     /// Number of destinations of each service.
     pub(crate) fn destinations(self) -> usize {
         self.destinations as usize
@@ -130,8 +135,13 @@ impl Shape {
 
     /// [`Self::toml`], read.
     pub(crate) fn definitions(self, weight: u32) -> Result<Config> {
-        config::parse(Path::new("bench.toml"), self.toml(weight))
-            .map_err(|errors| anyhow!("{errors}"))
+        read(self.toml(weight))
+    }
+
+    /// The same with a check of each real server.
+    pub(crate) fn checked_definitions(self) -> Result<Config> {
+        let checked = "forward = \"dr\"\nchecks = [{ tcp_check = {} }]\n";
+        read(self.toml(1).replace("forward = \"dr\"\n", checked))
     }
 
     /// Fails unless `table` holds exactly this.
@@ -144,6 +154,10 @@ impl Shape {
         );
         Ok(())
     }
+}
+
+fn read(toml: String) -> Result<Config> {
+    config::parse(Path::new("bench.toml"), toml).map_err(|errors| anyhow!("{errors}"))
 }
 
 fn numbered(first: Ipv4Addr, number: u32) -> SocketAddrV4 {

@@ -46,6 +46,13 @@ impl Operation {
     }
 }
 
+/// For calls that take operations on their own or as part of something else.
+impl AsRef<Self> for Operation {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// Command and object, such as `NEW_DEST tcp 192.0.2.10:80 -> 198.51.100.7:80`.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
