@@ -6,7 +6,7 @@ CARGO ?= cargo
 VM = $(CARGO) run --quiet --package integration --bin vm --
 
 .PHONY: help deps build fmt fmt-check clippy doc test test-unit test-integration lab shell deny \
-        advisories bench-ipvs bench-checkers bench-failover bench-plan ci
+        advisories bench-ipvs bench-checkers bench-failover bench-plan ci fuzz
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -56,6 +56,27 @@ bench-plan: ## how planning alone grows with the table
 
 shell: ## a root shell on a kernel with IPVS
 	@$(VM) shell
+
+# libFuzzer, on the stable compiler: these flags are what `cargo fuzz --sanitizer none` sets.
+FUZZ_FLAGS = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_TARGETS := $(basename $(notdir $(wildcard crates/checkers/fuzz/fuzz_targets/*.rs)))
+FUZZ ?= $(FUZZ_TARGETS)
+SECONDS_EACH ?= 60
+
+fuzz: ## fuzz all that reads what others send; FUZZ="dns smtp" SECONDS_EACH=600 for some, longer
+	@command -v c++ >/dev/null || { echo "fuzz: libFuzzer needs a C++ compiler: apt-get install g++"; exit 1; }
+	RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --release --target $(FUZZ_HOST) \
+	    --manifest-path crates/checkers/fuzz/Cargo.toml --target-dir target/fuzz
+	@set -e; for target in $(FUZZ); do \
+	    echo "fuzz: $$target for $(SECONDS_EACH) s"; \
+	    mkdir -p target/fuzz/corpus/$$target; \
+	    target/fuzz/$(FUZZ_HOST)/release/$$target target/fuzz/corpus/$$target \
+	        -max_total_time=$(SECONDS_EACH) -max_len=4096 -timeout=10 -rss_limit_mb=1024 \
+	        -print_final_stats=1 -verbosity=0 -artifact_prefix=target/fuzz/$$target-; \
+	done
 
 deny: target/tools/bin/cargo-deny ## licences, sources and duplicates of all dependencies
 	$< --all-features check bans licenses sources

@@ -6,7 +6,6 @@
 )]
 
 mod agent;
-mod content;
 mod dns;
 mod file;
 mod grpc;

@@ -8,9 +8,9 @@ use std::io;
 
 use super::exchange::{io_error, stop};
 use crate::outcome::Cause;
-use crate::probe::content::Received;
 use crate::probe::{Deadline, Stop};
 use crate::spec::{HttpRequest, StatusRange};
+use crate::wire::content::Received;
 use crate::wire::excerpt;
 
 pub(super) async fn judge(
@@ -20,7 +20,7 @@ pub(super) async fn judge(
 ) -> Result<(), Stop> {
     expect_status(response.status().as_u16(), response.headers(), &wanted.status)?;
     let received = deadline.within("reading the body", read_body(response, wanted)).await??;
-    received.judge(&wanted.content)
+    received.judge(&wanted.content).map_err(Stop::Failed)
 }
 
 pub(super) fn expect_status(

@@ -4,14 +4,13 @@ use md5::Md5;
 use memchr::memmem;
 use sha2::{Digest as _, Sha256};
 
-use super::Stop;
-use crate::outcome::Cause;
+use super::excerpt;
+use crate::outcome::{Cause, Failure};
 use crate::spec::{Digest, Expectation};
-use crate::wire::excerpt;
 
 /// What was received of a body.
 #[derive(Debug)]
-pub(super) struct Received {
+pub struct Received {
     /// For texts and patterns; empty if there are none.
     kept: Option<Vec<u8>>,
     md5: Option<Md5>,
@@ -24,7 +23,7 @@ pub(super) struct Received {
 
 impl Received {
     /// Nothing received yet. At most `limit` bytes will be looked at.
-    pub(super) fn new(expectations: &[Expectation], limit: u32) -> Self {
+    pub fn new(expectations: &[Expectation], limit: u32) -> Self {
         let mut received = Self {
             kept: None,
             md5: None,
@@ -47,7 +46,7 @@ impl Received {
     }
 
     /// Takes the next bytes, as far as the limit allows.
-    pub(super) fn add(&mut self, data: &[u8]) -> &mut Self {
+    pub fn add(&mut self, data: &[u8]) -> &mut Self {
         let room = self.limit - self.size;
         self.cut |= data.len() > room;
         let data = data.get(..room).unwrap_or(data);
@@ -65,12 +64,15 @@ impl Received {
     }
 
     /// Whether there was more than the limit allows.
-    pub(super) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.cut
     }
 
     /// Judges what was received. What can only be said of a whole body fails a longer one.
-    pub(super) fn judge(self, expectations: &[Expectation]) -> Result<(), Stop> {
+    ///
+    /// # Errors
+    /// When it does not meet one of the expectations.
+    pub fn judge(self, expectations: &[Expectation]) -> Result<(), Failure> {
         let kept = self.kept.as_deref().unwrap_or_default();
         let md5 = self.md5.map(|md5| md5.finalize().into());
         let sha256 = self.sha256.map(|sha256| sha256.finalize().into());
@@ -111,14 +113,14 @@ impl Received {
                 } else {
                     String::new()
                 };
-                return Err(Stop::failed(
+                return Err(Failure::new(
                     Cause::Content,
                     format!("{text}{searched}{start}{shown}"),
                 ));
             }
             if whole && self.cut {
                 let text = format!("the body is longer than body_limit, {} bytes", self.limit);
-                return Err(Stop::failed(Cause::Content, text));
+                return Err(Failure::new(Cause::Content, text));
             }
         }
         Ok(())
