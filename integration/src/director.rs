@@ -94,6 +94,17 @@ impl Lvsd {
         self.process.signal(Signal::SIGHUP)
     }
 
+    /// The worker: the process that does everything but watch it.
+    ///
+    /// # Errors
+    /// When lvsd does not tell.
+    pub fn worker(&self) -> Result<Pid> {
+        let status = self.status()?;
+        let id = status.pointer("/daemon/pid").and_then(serde_json::Value::as_i64);
+        let id = i32::try_from(id.context("no process id in the status")?)?;
+        Ok(Pid::from_raw(id))
+    }
+
     /// Stops lvsd with SIGTERM and waits for its end.
     ///
     /// # Errors

@@ -20,22 +20,10 @@ fn definition(priority: u8, lines: &str) -> Definition {
     one
 }
 
-/// A cable between the two directors, besides their LAN.
-fn second_cable(pair: &Pair) -> Result<()> {
-    let [one, other] = &pair.hosts;
-    let far = other.namespace().name();
-    one.exec(&format!("ip link add eth1 type veth peer name eth1 netns {far}"))?;
-    for (host, address) in [(one, "10.9.0.1/24"), (other, "10.9.0.2/24")] {
-        host.exec(&format!("ip address add {address} dev eth1"))?;
-        host.exec("ip link set eth1 up")?;
-    }
-    Ok(())
-}
-
 /// A pair with a second path, of which the first is master.
 fn start_with_path() -> Result<(Pair, [Lvsd; 2])> {
     let pair = Pair::new()?;
-    second_cable(&pair)?;
+    pair.add_second_cable()?;
     let to = |peer: &str| format!("heartbeats = [{{ interface = \"eth1\", peer = \"{peer}\" }}]");
     let backup = Lvsd::start(&pair.hosts[1], &definition(100, &to("10.9.0.1")).lvsd())?;
     let master = Lvsd::start(&pair.hosts[0], &definition(150, &to("10.9.0.2")).lvsd())?;

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 pub use definition::{Authentication, Definition};
 pub use keepalived::Keepalived;
@@ -18,6 +19,8 @@ pub use pings::Pings;
 
 use crate::director::Lvsd;
 use crate::host::Host;
+use crate::process::Process;
+use crate::wait::FAR;
 
 /// Who plays a virtual router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +82,41 @@ impl Router {
         match self {
             Self::Lvsd(lvsd) => lvsd.stop().map(drop),
             Self::Keepalived(keepalived) => keepalived.stop(),
+        }
+    }
+
+    /// The process that was started.
+    ///
+    /// # Errors
+    /// Never: process ids fit.
+    pub fn main(&mut self) -> Result<Pid> {
+        let id = self.process().id();
+        Ok(Pid::from_raw(i32::try_from(id)?))
+    }
+
+    /// Waits for its end, which somebody asked for.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn wait_ended(&mut self) -> Result<()> {
+        self.process().wait(FAR).map(drop)
+    }
+
+    fn process(&mut self) -> &mut Process {
+        match self {
+            Self::Lvsd(lvsd) => lvsd.process(),
+            Self::Keepalived(keepalived) => keepalived.process(),
+        }
+    }
+
+    /// The process that speaks VRRP, a child of the one that was started.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn worker(&self) -> Result<Pid> {
+        match self {
+            Self::Lvsd(lvsd) => lvsd.worker(),
+            Self::Keepalived(keepalived) => keepalived.worker(),
         }
     }
 

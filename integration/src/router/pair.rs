@@ -1,6 +1,6 @@
 //! Two hosts that share virtual addresses, and a client.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,35 @@ impl Pair {
     pub fn holders(&self, address: IpAddr) -> Result<[bool; 2]> {
         let [one, other] = &self.hosts;
         Ok([one.has_address(address)?, other.has_address(address)?])
+    }
+
+    /// Lays a cable between the two hosts, besides their LAN: `eth1` on both. Returns the address
+    /// of the other one, for each.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn add_second_cable(&self) -> Result<[IpAddr; 2]> {
+        let [one, other] = &self.hosts;
+        let far = other.namespace().name();
+        one.exec(&format!("ip link add eth1 type veth peer name eth1 netns {far}"))?;
+        let addresses = [Ipv4Addr::new(10, 9, 0, 1), Ipv4Addr::new(10, 9, 0, 2)];
+        for (host, address) in self.hosts.iter().zip(addresses) {
+            host.exec(&format!("ip address add {address}/24 dev eth1"))?;
+            host.exec("ip link set eth1 up")?;
+        }
+        Ok([addresses[1].into(), addresses[0].into()])
+    }
+
+    /// Waits until exactly one host holds the address.
+    ///
+    /// # Errors
+    /// When that is not so within `deadline`.
+    pub fn wait_one(&self, address: IpAddr, deadline: Duration) -> Result<()> {
+        let what = format!("one holder of {address}");
+        wait_until(&what, deadline, || {
+            Ok(self.holders(address)?.into_iter().filter(|&holds| holds).count() == 1)
+        })
+        .map(drop)
     }
 
     /// Waits until the host with that index holds the address, whoever else does.
