@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use integration::addresses::VIP;
 use integration::host::Host;
-use integration::router::Pair;
+use integration::router::{Pair, Pings};
 use integration::wait::{FAR, wait_until};
 use integration::{Lvsd, paths};
 use nix::sys::signal::{Signal, kill};
@@ -62,6 +62,47 @@ fn no_preemption() -> Result<()> {
     pair.wait_master(1, ADDRESS, Duration::ZERO, FAR).context("the better one is stopped")?;
     let _better = Lvsd::start_again(&pair.hosts[0])?;
     pair.wait_master(1, ADDRESS, CALM * 2, FAR).context("the better one is back").map(drop)
+}
+
+#[test]
+fn second_path() -> Result<()> {
+    let pair = Pair::new()?;
+    pair.add_second_cable()?;
+    let _first = start(&pair.hosts[0], "second-path")?;
+    let _second = start(&pair.hosts[1], "second-path")?;
+    pair.wait_master(0, ADDRESS, CALM, FAR)?;
+    // Cut off from the LAN alone, the master is heard over the cable, and stays.
+    pair.network.isolate(&pair.hosts[0])?;
+    pair.wait_master(0, ADDRESS, CALM * 2, FAR).context("heard over the second path")?;
+    pair.network.join(&pair.hosts[0])?;
+    // It knows when its own link fails, and says so over the cable.
+    pair.network.unplug(&pair.hosts[0])?;
+    pair.wait_master(1, ADDRESS, CALM, FAR).context("told over the second path")?;
+    pair.network.plug(&pair.hosts[0])?;
+    pair.wait_master(0, ADDRESS, CALM, FAR).context("the link is back").map(drop)
+}
+
+#[test]
+fn virtual_mac() -> Result<()> {
+    let pair = Pair::new()?;
+    let mac = || -> Result<String> {
+        // Whoever is asked has to answer first.
+        pair.client.output(&format!("ip neighbour flush to {ADDRESS}"))?;
+        let pings = Pings::start(&pair.client, ADDRESS)?;
+        pings.stop()?;
+        pair.client.exec(&format!("ip neighbour show to {ADDRESS}"))
+    };
+    let virtual_router = "00:00:5e:00:01:33";
+    let first = start(&pair.hosts[0], "virtual-mac")?;
+    let _second = start(&pair.hosts[1], "virtual-mac")?;
+    pair.wait_master(0, ADDRESS, CALM, FAR)?;
+    let seen = mac()?;
+    ensure!(seen.contains(virtual_router), "{seen}");
+    first.stop()?;
+    pair.wait_master(1, ADDRESS, CALM, FAR)?;
+    let seen = mac()?;
+    ensure!(seen.contains(virtual_router), "{seen}");
+    Ok(())
 }
 
 /// nginx on a host, as the example wants it.

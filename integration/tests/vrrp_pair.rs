@@ -121,6 +121,11 @@ fn unicast() {
     better_and_worse(|one, [own, peer]| one.unicast = Some((own, peer)));
 }
 
+#[test]
+fn virtual_mac() {
+    better_and_worse(|one, _| one.vmac = true);
+}
+
 /// Whoever has the address keeps it, though the other one is better.
 #[test]
 fn without_preemption() {

@@ -130,7 +130,7 @@ pub(super) fn keepalived(instances: &[Definition]) -> String {
             let _ = writeln!(text, "  unicast_src_ip {own}\n  unicast_peer {{\n    {peer}\n  }}");
         }
         if one.vmac {
-            text.push_str("  use_vmac\n  vmac_xmit_base\n");
+            text.push_str("  use_vmac\n");
         }
         text.push_str("  virtual_ipaddress {\n");
         for address in one.prefixed() {
