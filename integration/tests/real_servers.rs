@@ -191,3 +191,41 @@ fn a_sorry_server_takes_over_without_a_gap() {
         Ok(())
     });
 }
+
+/// Two of three real servers serve the VIP; the third is healthy, but nothing there has the VIP.
+#[test]
+fn a_server_without_the_virtual_address_is_told_from_a_broken_one() {
+    Cluster::run(|cluster| {
+        let rs2 = cluster.servers[1].address();
+        cluster.servers[1].host.exec(&format!("ip addr del {VIP}/32 dev lo"))?;
+        cluster.lb1.exec(&format!("ip addr add {VIP}/32 dev eth0"))?;
+        let timing = HTTP_CHECK.split("http_get").next().unwrap_or_default();
+        let checks = format!(
+            "{HTTP_CHECK}\n[[virtual_server.web.checks]]\n{timing}\
+             http_get = {{ path = \"/healthz\", via = \"vip\" }}\n"
+        );
+        let mut lvsd = Lvsd::start(&cluster.lb1, &web(&checks))?;
+        let mut without = all_weights(cluster);
+        without.remove(&rs2);
+        wait_weights(&cluster.lb1, &without, FAR)?;
+        let told = "application up, but it does not answer for the VIP";
+        let explained = |lvsd: &Lvsd, server: SocketAddrV4| -> Result<String> {
+            let output = lvsd.lvsctl(&format!("explain {server}"))?;
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        wait_until("the cause is told", FAR, || Ok(explained(&lvsd, rs2)?.contains(told)))?;
+        let healthy = explained(&lvsd, cluster.servers[0].address())?;
+        ensure!(!healthy.contains(told) && healthy.contains(&format!(", via {VIP}")), "{healthy}");
+        lvsd.wait_log("accept_local set to 1", FAR)?;
+        let status = lvsd.status()?;
+        ensure!(status["virtual_servers"].as_array().is_some_and(|v| v.len() == 1), "{status}");
+        ensure!(status["unmanaged"].as_array().is_some_and(Vec::is_empty), "{status}");
+
+        cluster.servers[1].host.exec(&format!("ip addr add {VIP}/32 dev lo"))?;
+        wait_weights(&cluster.lb1, &all_weights(cluster), FAR)?;
+        let load = Load::start(&cluster.client, SERVICE, load::Options::default())?;
+        no_failure_since(&load, Instant::now(), 60)?;
+        println!("{}", load.stop()?);
+        Ok(())
+    });
+}

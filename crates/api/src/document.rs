@@ -1,5 +1,7 @@
 //! What lvsd tells its operator.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::apply::{DefinitionsStatus, RollbackStatus};
@@ -352,6 +354,8 @@ pub struct ServerExplanation {
     /// How its weight comes about, step by step; while it is out of the table, the one that it
     /// would have.
     pub weight_steps: Vec<WeightStepStatus>,
+    /// What the checks together tell about the cause.
+    pub hint: Option<String>,
     /// Its checks.
     pub checks: Vec<CheckExplanation>,
 }
@@ -361,6 +365,8 @@ pub struct ServerExplanation {
 pub struct CheckExplanation {
     /// Kind of the check.
     pub kind: String,
+    /// The virtual address that it goes to through the server (`via = "vip"`).
+    pub via: Option<IpAddr>,
     /// What its results say.
     pub state: CheckState,
     /// Since when.

@@ -21,12 +21,13 @@ pub use history::HISTORY;
 pub use judge::{Start, State};
 pub use lateness::Lateness;
 pub use outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
+pub use probe::source_towards;
 pub use schedule::Limits;
 pub use spec::{
     AgentCheck, BasicAuth, Check, ClientCertificate, Connect, Damping, Digest, DnsCheck,
     DnsTransport, Expect, Expectation, FileCheck, FileValue, GrpcCheck, Header, HexPattern,
     HexPatternError, HttpGet, HttpMethod, HttpRequest, HttpVersion, Initial, Kind, Matching,
     MiscCheck, Monitor, Pattern, PatternError, PingCheck, Rcode, RecordType, Secret, SmtpCheck,
-    SmtpEncryption, StatusRange, TcpCheck, Timing, Tls, UdpCheck, UdpReply,
+    SmtpEncryption, StatusRange, TcpCheck, Timing, Tls, UdpCheck, UdpReply, Via,
 };
 pub use supervisor::{Event, MonitorStatus, Statistics, Transition};

@@ -18,6 +18,7 @@ mod load;
 mod model;
 mod names;
 mod notify;
+mod path_marks;
 mod reader;
 mod real_server;
 mod script;

@@ -9,6 +9,7 @@ use crate::error::{Errors, Finding};
 use crate::include::{self, Files};
 use crate::instance;
 use crate::model::{Config, Notifications};
+use crate::path_marks;
 use crate::reader::{Entry, Report, Table, Value};
 use crate::service;
 use crate::settings;
@@ -103,10 +104,13 @@ fn config(sources: &[Source], report: &Report) -> Option<Config> {
     let vrrp_instances: Vec<_> = drafts.into_iter().map(|draft| draft.spec).collect();
     let instances = Instances { written: &sections.vrrp_instances, read: &vrrp_instances };
     let ipvs = settings::ipvs(Table::new(sections.ipvs, start, report), instances);
+    let mut virtual_servers = service::virtual_servers(&sections.virtual_servers);
+    let ipvs = ipvs?;
+    path_marks::assign(&mut virtual_servers, ipvs.path_marks);
     Some(Config {
-        virtual_servers: service::virtual_servers(&sections.virtual_servers),
+        virtual_servers,
         global: global?,
-        ipvs: ipvs?,
+        ipvs,
         vrrp_instances,
         tracked,
         notifications: Notifications { instances: notify_instances, groups: notify_groups },

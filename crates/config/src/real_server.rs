@@ -155,9 +155,9 @@ pub(crate) fn all(
             let checks = t.optional("checks", |v| v.list(check));
             let address = address?;
             let checks = checks.as_ref().map_or(inherited.checks, |checks| &checks.value);
-            let weight = destination.map_or(0, |destination| destination.weight.get());
             let mut resolve = |check: &At<CheckDraft>| {
-                let check = check.value.resolve(&address, inherited.name, weight, t.report);
+                let check =
+                    check.value.resolve(&address, inherited, destination.as_ref(), t.report);
                 if let Some(known) = known_checks.get(&check) {
                     return Arc::clone(known);
                 }

@@ -42,12 +42,15 @@ pub(crate) fn ipvs(table: Table<'_>, instances: Instances<'_>) -> Option<Ipvs> {
         let on_stop = t.or("on_stop", default.on_stop, policy);
         let resync_interval = t.or("resync_interval", default.resync_interval, interval);
         let timeouts = t.optional("timeouts", timeouts);
+        let marks = 1..=i64::from(u32::MAX - 0xffff);
+        let path_marks = t.or("path_marks", default.path_marks, |v| v.integer(marks, ""));
         let sync_daemon = t.optional("sync_daemon", |v| sync_daemon(v, instances));
         Some(Ipvs {
             unmanaged: unmanaged?.value,
             on_stop: on_stop?.value,
             resync_interval: resync_interval?.value,
             timeouts: timeouts.map(|timeouts| timeouts.value),
+            path_marks: path_marks?.value,
             sync_daemon: sync_daemon.map(|daemon| daemon.value),
         })
     })

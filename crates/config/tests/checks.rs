@@ -1,13 +1,15 @@
 //! What the keys of the kinds of check mean.
 #![allow(clippy::unwrap_used, reason = "a test, whose helpers may panic")]
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use checkers::{
     AgentCheck, Connect, DnsCheck, DnsTransport, FileCheck, FileValue, GrpcCheck, Kind, Matching,
-    Pattern, PingCheck, Rcode, RecordType, SmtpCheck, SmtpEncryption, Tls, UdpCheck, UdpReply,
+    Pattern, PingCheck, Rcode, RecordType, SmtpCheck, SmtpEncryption, Tls, UdpCheck, UdpReply, Via,
 };
+use config::RealServer;
 
 /// The kind that a check with this line has.
 #[track_caller]
@@ -35,7 +37,63 @@ fn connect() -> Connect {
         source: Some("203.0.113.2".parse().unwrap()),
         interface: Some("eth1".to_owned()),
         mark: Some(7),
+        via: Via::Server,
     }
+}
+
+/// The ways of the checks of a real server.
+fn paths(server: &RealServer) -> Vec<Option<(IpAddr, u32)>> {
+    server.checks.iter().map(|check| check.kind.connect().unwrap().path()).collect()
+}
+
+#[test]
+fn via_the_virtual_address() {
+    let text = |others: &str| {
+        format!(
+            r#"
+            [ipvs]
+            path_marks = 256
+            {others}
+            [virtual_server.web]
+            address = "192.0.2.10:80"
+            checks = [
+                {{ tcp_check = {{ via = "server" }} }},
+                {{ tcp_check = {{ via = "vip", port = 81 }} }},
+                {{ http_get = {{ via = "vip" }} }},
+            ]
+            real_servers = [{{ address = "198.51.100.1:80" }}, {{ address = "198.51.100.2:80" }}]
+            "#
+        )
+    };
+    let servers = |text: &str| {
+        let config = config::parse(Path::new("test.toml"), text).unwrap();
+        config.virtual_servers.into_iter().find(|v| v.name == "web").unwrap().real_servers
+    };
+    let alone = servers(&text(""));
+    let vip: IpAddr = "192.0.2.10".parse().unwrap();
+    let marks = alone.iter().map(|server| {
+        let [None, Some((a, first)), Some((b, second))] = paths(server)[..] else {
+            panic!("{:?}", paths(server))
+        };
+        assert_eq!((a, b), (vip, vip));
+        assert_eq!(first, second, "one mark for each real server");
+        assert!((256..256 + 0x1_0000).contains(&first), "{first}");
+        first
+    });
+    let marks: Vec<u32> = marks.collect();
+    assert_ne!(marks[0], marks[1]);
+    assert_eq!(alone[0].checks[1].kind.connect().unwrap().port, Some(81));
+
+    // What else there is changes no mark, unless it has the same one.
+    let other = "[virtual_server.api]\naddress = \"192.0.2.11:80\"\n\
+                 checks = [{ tcp_check = { via = \"vip\" } }]\n\
+                 real_servers = [{ address = \"198.51.100.1:80\" }]\n";
+    assert_eq!(servers(&text(other)), alone);
+    let taken = format!(
+        "[virtual_server.taken]\nfwmark = {}\nreal_servers = [{{ address = \"198.51.100.9\" }}]\n",
+        marks[0]
+    );
+    assert_eq!(paths(&servers(&text(&taken))[0])[1], Some((vip, marks[0] + 1)));
 }
 
 #[test]
@@ -104,6 +162,7 @@ fn ping_check() {
             source: Some("2001:db8::2".parse().unwrap()),
             interface: Some("eth1".to_owned()),
             mark: Some(1),
+            via: Via::Server,
         },
         count: 5,
         spacing: Duration::from_millis(50),

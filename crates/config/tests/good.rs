@@ -75,6 +75,7 @@ fn settings_of_the_daemon() {
         on_stop: Policy::Remove,
         resync_interval: Duration::from_millis(500),
         timeouts: Some(Timeouts { tcp: 7200, tcp_fin: 0, udp: 90 }),
+        path_marks: 0x0100_0000,
         sync_daemon: Some(SyncDaemon {
             interface: "eth1".to_owned(),
             sync_id: 7,
@@ -106,6 +107,7 @@ fn an_empty_file_is_all_defaults() {
         on_stop: Policy::Keep,
         resync_interval: Duration::from_secs(10),
         timeouts: None,
+        path_marks: 0x4c56_0000,
         sync_daemon: None,
     };
     assert_eq!(config.ipvs, ipvs);
@@ -320,6 +322,7 @@ fn real_servers_inherit_what_they_do_not_say() {
             source: Some(ip("203.0.113.2")),
             interface: Some("eth1".to_owned()),
             mark: Some(255),
+            via: checkers::Via::Server,
         },
         ..TcpCheck::default()
     };

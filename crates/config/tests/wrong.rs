@@ -480,6 +480,19 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     (
+        "via",
+        &[
+            (4, 33, "`via = \"vip\"` with `forward = \"nat\"`"),
+            (9, 32, "`via = \"vip\"` in a service by `fwmark`"),
+            (14, 33, "`via = \"vip\"` is for IPv4 alone"),
+            (22, 38, "`address` beside `via = \"vip\"`"),
+            (22, 64, "`interface` beside `via = \"vip\"`"),
+            (22, 79, "`mark` beside `via = \"vip\"`"),
+            (25, 21, "`via` cannot be `lo`"),
+            (28, 16, "unknown key `via`"),
+        ],
+    ),
+    (
         "vrrp_addresses",
         &[
             (5, 5, "`33` is no prefix length"),

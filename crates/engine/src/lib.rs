@@ -22,6 +22,7 @@ mod diff;
 mod drain;
 mod engine;
 mod operator;
+mod paths;
 mod plan;
 mod policy;
 mod standing;

@@ -102,12 +102,17 @@ pub fn plan(
     for (key, change) in diff(&standing.services, &wanted.services) {
         match change {
             Change::Missing(wanted) => steps.new_service(wanted),
-            Change::Extra(standing) => {
-                if let Some(ownership) = ownership {
-                    steps.extra_service(key, standing, ownership);
-                }
-            }
+            Change::Extra(standing) => match (wanted.paths.get(key), ownership) {
+                (Some(path), _) => steps.both_services(standing, path),
+                (None, Some(ownership)) => steps.extra_service(key, standing, ownership),
+                (None, None) => {}
+            },
             Change::Both(standing, wanted) => steps.both_services(standing, wanted),
+        }
+    }
+    for (key, path) in &wanted.paths {
+        if !standing.services.contains_key(key) {
+            steps.new_service(path);
         }
     }
     steps.timeouts(standing, wanted);

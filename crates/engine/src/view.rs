@@ -83,8 +83,7 @@ impl Engine {
     pub fn view(&self, table: &Table, now: Instant) -> View {
         let by_key = table.by_key();
         let wanted = self.wanted(now);
-        let unmanaged =
-            table.services.iter().filter(|s| !wanted.services.contains_key(&s.entry.service.key));
+        let unmanaged = table.services.iter().filter(|s| !wanted.has(&s.entry.service.key));
         let unmanaged = unmanaged.cloned().collect();
         let services = wanted.services.into_iter().map(|(key, service)| {
             let kernel = by_key.get(&key).copied();

@@ -8,6 +8,7 @@ use checkers::{Advice, Monitor, State};
 use config::{Ipvs, SyncDaemon, SyncRole, VirtualServer};
 use ipvs::{Daemon, DaemonRole, Destination, DestinationKey, Service, ServiceKey, Timeouts};
 
+use crate::paths::paths;
 use crate::policy::{Condition, Decision, Memory, decide};
 use crate::weight::Weighing;
 
@@ -54,6 +55,8 @@ pub struct Verdict {
 pub struct Wanted {
     /// By key.
     pub services: BTreeMap<ServiceKey, WantedService>,
+    /// Services by mark that only the director's own checks use, those with `via = "vip"`.
+    pub paths: BTreeMap<ServiceKey, WantedService>,
     /// The timeouts, if a file defines them; 0 leaves one as it is.
     pub timeouts: Option<Timeouts>,
     /// The sync daemons, if a file defines them; no others run then.
@@ -89,6 +92,11 @@ pub struct WantedServer {
 }
 
 impl Wanted {
+    /// Whether the service belongs in the kernel's table.
+    pub(crate) fn has(&self, key: &ServiceKey) -> bool {
+        self.services.contains_key(key) || self.paths.contains_key(key)
+    }
+
     /// Derives the services: one decision for each virtual server, the same for all its keys.
     /// Timeouts and daemons stay as they are.
     pub(crate) fn derive<'a, M: Memory>(
@@ -96,7 +104,9 @@ impl Wanted {
         health: &HealthBook,
         memory: impl Fn(&'a VirtualServer) -> M,
     ) -> Self {
+        let mut ways = BTreeMap::new();
         let services = virtual_servers.flat_map(|virtual_server| {
+            ways.extend(paths(virtual_server));
             let Decision { servers, condition } =
                 decide(virtual_server, health, &memory(virtual_server));
             let servers: BTreeMap<_, _> =
@@ -113,7 +123,8 @@ impl Wanted {
                 (wanted.service.key, wanted)
             })
         });
-        Self { services: services.collect(), timeouts: None, daemons: None }
+        let services = services.collect();
+        Self { services, paths: ways, timeouts: None, daemons: None }
     }
 
     /// Adds what belongs to no service. `is_master` tells the role of a VRRP instance, which the

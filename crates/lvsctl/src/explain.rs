@@ -33,6 +33,9 @@ fn server(server: &ServerExplanation) -> String {
         status.since.as_ref().map_or_else(String::new, |since| format!(" for {}", ago(since))),
         status.why,
     );
+    if let Some(hint) = &server.hint {
+        text.push_str(&format!("  hint: {hint}\n"));
+    }
     text.push_str(&format!("  {}\n", weight(server)));
     text.push_str(&match status.kernel_weight {
         Some(weight) => format!(
@@ -79,7 +82,8 @@ fn check(check: &CheckExplanation) -> String {
         Some(time) => format!("next run in {:.1} s", Duration::from_millis(time).as_secs_f64()),
         None => "running now".to_owned(),
     };
-    let mut text = format!("  {}; {next}\n", check.why);
+    let via = check.via.map_or_else(String::new, |address| format!(", via {address}"));
+    let mut text = format!("  {}{via}; {next}\n", check.why);
     let rows: Vec<Vec<String>> = check
         .results
         .iter()

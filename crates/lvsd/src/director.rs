@@ -21,8 +21,8 @@ use vrrp::shell::TrackWriter;
 use vrrp::{Condition, Thing};
 
 use crate::owned::OwnedFile;
-use crate::script;
 use crate::wishes::WishesFile;
+use crate::{reply, script};
 
 /// What the director is told and asked.
 #[derive(Debug)]
@@ -191,7 +191,10 @@ impl Parts {
                     let results = self.apply(steps);
                     self.engine.handle(Input::Applied(results), Instant::now());
                 }
-                Output::Watch(monitors) => self.checkers.set(monitors),
+                Output::Watch(monitors) => {
+                    reply::let_in(monitors.iter().map(|(monitor, _)| monitor));
+                    self.checkers.set(monitors);
+                }
                 Output::SaveOwned(owned) => self.owned.save(&owned),
                 Output::SaveWishes(overrides, leaving) => self.wishes.save(&overrides, &leaving),
                 Output::Run { script, environment } => {

@@ -1,9 +1,10 @@
 //! `GET /v1/explain`: all about single real servers.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use api::{CheckExplanation, CheckResult, Explanation, ServerExplanation};
-use checkers::{MonitorStatus, Outcome, ProbeResult};
+use checkers::{MonitorStatus, Outcome, ProbeResult, State};
 use engine::{ServerName, ServerView, View};
 
 use crate::clock::since;
@@ -25,7 +26,8 @@ pub(crate) fn explain(name: &str, view: View, monitors: &[MonitorStatus]) -> Exp
                     service: service.key.to_string(),
                     configured_weight: server.weighing.configured.get(),
                     weight_steps: api::weight_steps(&server.weighing),
-                    checks: checks(&server, monitors),
+                    hint: hint(&own(&server, monitors)),
+                    checks: own(&server, monitors).into_iter().map(check).collect(),
                     status: real_server(server),
                 });
             }
@@ -34,15 +36,36 @@ pub(crate) fn explain(name: &str, view: View, monitors: &[MonitorStatus]) -> Exp
     Explanation { servers }
 }
 
-fn checks(server: &ServerView, monitors: &[MonitorStatus]) -> Vec<CheckExplanation> {
-    let own = monitors.iter().filter(|status| server.monitors.contains(&*status.monitor));
-    own.map(check).collect()
+/// The checks of one server.
+fn own<'a>(server: &ServerView, monitors: &'a [MonitorStatus]) -> Vec<&'a MonitorStatus> {
+    monitors.iter().filter(|status| server.monitors.contains(&*status.monitor)).collect()
+}
+
+fn virtual_address(status: &MonitorStatus) -> Option<IpAddr> {
+    let (address, _) = status.monitor.check.kind.connect()?.path()?;
+    Some(address)
+}
+
+/// The checks that go straight to the server pass, and one through it to the virtual address fails.
+fn hint(checks: &[&MonitorStatus]) -> Option<String> {
+    let (paths, straight): (Vec<&MonitorStatus>, Vec<&MonitorStatus>) =
+        checks.iter().copied().partition(|status| virtual_address(status).is_some());
+    let works = !straight.is_empty() && straight.iter().all(|one| one.state == State::Up);
+    let failing = paths.into_iter().find(|one| one.state == State::Down)?;
+    let address = virtual_address(failing)?;
+    works.then(|| {
+        format!(
+            "application up, but it does not answer for the VIP {address} (VIP on lo? \
+             arp_ignore/arp_announce? see `lvsctl real-server status {address}` on the real server)"
+        )
+    })
 }
 
 fn check(status: &MonitorStatus) -> CheckExplanation {
     let next = status.next_run.map(|at| at.saturating_duration_since(Instant::now()));
     CheckExplanation {
         kind: status.monitor.check.kind.name().to_owned(),
+        via: virtual_address(status),
         state: status.state.into(),
         since: since(status.since),
         why: status.words.clone(),

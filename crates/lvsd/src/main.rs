@@ -11,6 +11,7 @@ mod logging;
 mod maintenance;
 mod notify;
 mod owned;
+mod reply;
 mod report;
 mod run;
 mod script;

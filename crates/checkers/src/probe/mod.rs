@@ -24,6 +24,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 pub use program::Program;
+pub use socket::source_towards;
 
 use crate::judge::State;
 use crate::outcome::{Advice, Cause, Failure, Outcome, ProbeResult};

@@ -1,7 +1,7 @@
 //! Sockets of probes, and whose fault an error is.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::{Deadline, Stop};
 use crate::outcome::Cause;
-use crate::spec::Connect;
+use crate::spec::{Connect, Via};
 
 /// Connects to where `connect` says. The connection is reset when it is dropped: probes are many,
 /// and none may leave a socket in TIME_WAIT behind.
@@ -21,7 +21,7 @@ pub(super) async fn connect(
     deadline: &Deadline,
 ) -> Result<TcpStream, Stop> {
     let destination = connect.destination(target);
-    let socket = open(destination, connect, Type::STREAM, Protocol::TCP)?;
+    let socket = open(target, connect, Type::STREAM, Protocol::TCP)?;
     socket
         .set_linger(Some(Duration::ZERO))
         // HTTP/2's small frames would wait for the server's delayed acknowledgements.
@@ -45,7 +45,7 @@ pub(super) async fn connect(
 /// A UDP socket that talks with where `connect` says, and no other.
 pub(super) fn datagram(target: SocketAddr, connect: &Connect) -> Result<UdpSocket, Stop> {
     let destination = connect.destination(target);
-    connected(destination, open(destination, connect, Type::DGRAM, Protocol::UDP)?)
+    connected(destination, open(target, connect, Type::DGRAM, Protocol::UDP)?)
 }
 
 /// A socket for ICMP messages to and from where `connect` says.
@@ -56,7 +56,7 @@ pub(super) fn datagram(target: SocketAddr, connect: &Connect) -> Result<UdpSocke
 pub(super) fn icmp(target: SocketAddr, connect: &Connect) -> Result<UdpSocket, Stop> {
     let destination = SocketAddr::new(connect.destination(target).ip(), 0);
     let protocol = if destination.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
-    connected(destination, open(destination, connect, Type::RAW, protocol)?)
+    connected(destination, open(target, connect, Type::RAW, protocol)?)
 }
 
 /// Connects a socket of datagrams, and lets it report every ICMP error, also those that may pass.
@@ -75,11 +75,12 @@ fn connected(destination: SocketAddr, socket: Socket) -> Result<UdpSocket, Stop>
 }
 
 fn open(
-    destination: SocketAddr,
+    target: SocketAddr,
     connect: &Connect,
     kind: Type,
     protocol: Protocol,
 ) -> Result<Socket, Stop> {
+    let destination = connect.destination(target);
     let local = |doing: String| move |error: io::Error| Stop::Local(doing_failed(&doing, &error));
     let open = local(format!("open a socket to {destination}"));
     let domain = Domain::for_address(destination);
@@ -92,7 +93,14 @@ fn open(
     if let Some(mark) = connect.mark {
         socket.set_mark(mark).map_err(local(format!("set mark {mark}")))?;
     }
-    if let Some(source) = connect.source {
+    let source = match (connect.source, connect.via) {
+        (None, Via::VirtualAddress) => Some(
+            source_towards(target.ip())
+                .map_err(|error| io_stop(&format!("find the route to {}", target.ip()), &error))?,
+        ),
+        (source, _) => source,
+    };
+    if let Some(source) = source {
         // The port is chosen at connect: one local port then serves many destinations.
         let port_later = match protocol {
             Protocol::TCP => setsockopt(&socket, sockopt::IpBindAddressNoPort, &true),
@@ -104,6 +112,22 @@ fn open(
             .map_err(local(format!("bind to source address {source}")))?;
     }
     Ok(socket)
+}
+
+/// The address from which this host reaches `target`. Nothing is sent.
+///
+/// # Errors
+///
+/// There is no route, or no socket to ask with.
+pub fn source_towards(target: IpAddr) -> io::Result<IpAddr> {
+    let any = match target {
+        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    // Any port: connecting a socket of datagrams looks for the route alone.
+    socket.connect((target, 9))?;
+    Ok(socket.local_addr()?.ip())
 }
 
 /// Judges an I/O error met while `doing`: the server's failure, or trouble of this machine. An

@@ -18,6 +18,24 @@ pub struct Connect {
     pub interface: Option<String>,
     /// Mark of the packets (`SO_MARK`). keepalived: `fwmark`.
     pub mark: Option<u32>,
+    /// Straight to the server, or through it to a virtual address.
+    #[serde(default)]
+    pub via: Via,
+}
+
+/// The way of a probe.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum Via {
+    /// To the server's address, or to [`Connect::address`].
+    #[default]
+    Server,
+    /// To the virtual address in [`Connect::address`], through the server: something outside of
+    /// this crate directs packets with [`Connect::mark`] there. Where no [`Connect::source`] is
+    /// given the probe comes from the address that has the route to the server: a host that holds
+    /// the virtual address itself would else take that one as the source.
+    VirtualAddress,
 }
 
 impl Connect {
@@ -27,5 +45,14 @@ impl Connect {
             self.address.unwrap_or_else(|| target.ip()),
             self.port.unwrap_or_else(|| target.port()),
         )
+    }
+
+    /// The virtual address that a probe goes to through its server, and the mark that leads it
+    /// there; `None` if it goes straight.
+    pub fn path(&self) -> Option<(IpAddr, u32)> {
+        match self.via {
+            Via::Server => None,
+            Via::VirtualAddress => self.address.zip(self.mark),
+        }
     }
 }

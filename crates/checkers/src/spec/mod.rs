@@ -25,7 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use agent::AgentCheck;
-pub use connect::Connect;
+pub use connect::{Connect, Via};
 pub use content::{Digest, Expectation};
 pub use dns::{DnsCheck, DnsTransport, Matching, Rcode, RecordType};
 pub use file::{FileCheck, FileValue};
@@ -97,6 +97,21 @@ impl Kind {
             Self::Smtp(check) => Some(&check.connect),
             Self::Agent(check) => Some(&check.connect),
             Self::Grpc(check) => Some(&check.connect),
+            Self::Misc(_) | Self::File(_) => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub fn connect_mut(&mut self) -> Option<&mut Connect> {
+        match self {
+            Self::Tcp(check) => Some(&mut check.connect),
+            Self::Http(check) => Some(&mut check.connect),
+            Self::Dns(check) => Some(&mut check.connect),
+            Self::Udp(check) => Some(&mut check.connect),
+            Self::Ping(check) => Some(&mut check.connect),
+            Self::Smtp(check) => Some(&mut check.connect),
+            Self::Agent(check) => Some(&mut check.connect),
+            Self::Grpc(check) => Some(&mut check.connect),
             Self::Misc(_) | Self::File(_) => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use checkers::{FileCheck, FileValue, Kind};
 
+use super::connect::Places;
 use super::{CheckDraft, draft};
 use crate::leaf;
 use crate::reader::Value;
@@ -17,6 +18,6 @@ pub(super) fn file_check(value: Value<'_>) -> Option<CheckDraft> {
         let path = t.required("path", leaf::absolute_path);
         let value = t.or("value", FileValue::Weight, |value| value.choice(&VALUES));
         let file = FileCheck { path: path?.value, value: value?.value };
-        Some(draft(Kind::File(file), t.place, None))
+        Some(draft(Kind::File(file), t.place, Places::default()))
     })
 }

@@ -2,6 +2,7 @@
 
 use checkers::{Kind, MiscCheck};
 
+use super::connect::Places;
 use super::{CheckDraft, draft};
 use crate::leaf;
 use crate::model::Script;
@@ -24,6 +25,6 @@ pub(super) fn misc_check(value: Value<'_>) -> Option<CheckDraft> {
             // For whom it runs is known when it is resolved.
             ..MiscCheck::default()
         };
-        Some(draft(Kind::Misc(misc), t.place, None))
+        Some(draft(Kind::Misc(misc), t.place, Places::default()))
     })
 }

@@ -8,6 +8,7 @@ mod file;
 mod grpc;
 mod http;
 mod misc;
+mod path;
 mod ping;
 mod smtp;
 mod tcp;
@@ -20,9 +21,13 @@ use std::net::{IpAddr, SocketAddr};
 pub(crate) use timing::timeout_fits;
 
 use checkers::{Check, Kind, Timing};
+use ipvs::Destination;
+
+use self::connect::Places;
 
 use crate::error::Finding;
 use crate::reader::{Report, Value};
+use crate::real_server::Inherited;
 use crate::source::{At, Place};
 
 /// Reads the table of one kind.
@@ -48,8 +53,7 @@ pub(crate) struct CheckDraft {
     pub(crate) check: Check,
     /// The kind's table.
     place: Place,
-    /// `source`, if it is written.
-    source: Option<Place>,
+    places: Places,
 }
 
 /// Reads one entry of `checks`.
@@ -94,8 +98,8 @@ fn kinds_in_words() -> String {
     format!("{} or {last}", first.join(", "))
 }
 
-fn draft(kind: Kind, place: Place, source: Option<Place>) -> CheckDraft {
-    CheckDraft { check: Check { kind, timing: Timing::default() }, place, source }
+fn draft(kind: Kind, place: Place, places: Places) -> CheckDraft {
+    CheckDraft { check: Check { kind, timing: Timing::default() }, place, places }
 }
 
 impl CheckDraft {
@@ -104,8 +108,8 @@ impl CheckDraft {
     pub(crate) fn resolve(
         &self,
         server: &At<SocketAddr>,
-        virtual_server: &str,
-        weight: u32,
+        virtual_server: &Inherited<'_>,
+        destination: Option<&Destination>,
         report: &Report,
     ) -> Check {
         if let Some(connect) = self.check.kind.connect() {
@@ -117,7 +121,7 @@ impl CheckDraft {
                 report.add(finding.related(server.place, "no port here").help(help));
             }
             let other_family = |source: IpAddr| source.is_ipv4() != destination.is_ipv4();
-            if let (Some(source), Some(place)) = (connect.source, self.source)
+            if let (Some(source), Some(place)) = (connect.source, self.places.source)
                 && other_family(source)
             {
                 let message = format!("no connection from {source} to {}", destination.ip());
@@ -127,8 +131,13 @@ impl CheckDraft {
         }
         let mut check = self.check.clone();
         if let Kind::Misc(misc) = &mut check.kind {
-            virtual_server.clone_into(&mut misc.virtual_server);
-            misc.weight = weight;
+            virtual_server.name.clone_into(&mut misc.virtual_server);
+            misc.weight = destination.map_or(0, |destination| destination.weight.get());
+        }
+        if let (Some(place), Some(keys), Some(destination), Some(connect)) =
+            (self.places.via, virtual_server.keys, destination, check.kind.connect_mut())
+        {
+            connect.address = path::virtual_address(place, keys, destination, report);
         }
         check
     }

@@ -74,6 +74,9 @@ pub struct Ipvs {
     /// Timeouts of connection entries, for the whole table; 0 leaves one as it is. `None` leaves
     /// all three. `ipvsadm --set`, keepalived: `lvs_timeouts`.
     pub timeouts: Option<Timeouts>,
+    /// The first of the marks by which checks with `via = "vip"` reach their real servers; the
+    /// next 65535 are taken too.
+    pub path_marks: u32,
     /// The connection sync daemon. `None`: it is not this daemon's business. keepalived:
     /// `lvs_sync_daemon`.
     pub sync_daemon: Option<SyncDaemon>,
@@ -86,6 +89,7 @@ impl Default for Ipvs {
             on_stop: Policy::Keep,
             resync_interval: Duration::from_secs(10),
             timeouts: None,
+            path_marks: 0x4c56_0000,
             sync_daemon: None,
         }
     }

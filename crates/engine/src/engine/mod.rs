@@ -24,6 +24,7 @@ use self::failing::Failing;
 use self::scope::Scope;
 use crate::drain::{Draining, Leaving};
 use crate::operator::{Overrides, ServerName};
+use crate::paths::path_keys;
 use crate::plan::{Cause, Step};
 use crate::policy::Condition;
 use crate::standing::{Snapshot, Standing};
@@ -250,7 +251,9 @@ impl Engine {
             let defined: HashSet<ServiceKey> =
                 self.virtual_servers.iter().flat_map(|v| v.keys.iter().copied()).collect();
             let managed = standing.services.keys().filter(|key| defined.contains(key)).count();
-            let unmanaged = standing.services.len() - managed;
+            let own = self.virtual_servers.iter().flat_map(path_keys);
+            let own = own.filter(|key| standing.services.contains_key(key)).count();
+            let unmanaged = standing.services.len() - managed - own;
             self.event(Event::Adopted { managed, unmanaged });
             self.watch_changed = true;
         }

@@ -161,14 +161,13 @@ impl Engine {
     fn own(&mut self, wanted: &Wanted, scope: &Scope) {
         let Some(standing) = &self.standing else { return };
         let mut changed = false;
-        for key in wanted.services.keys() {
+        for key in wanted.services.keys().chain(wanted.paths.keys()) {
             changed |= self.owned.insert(*key);
         }
         if *scope == Scope::All {
             let before = self.owned.len();
-            let is_there = |key: &ServiceKey| {
-                wanted.services.contains_key(key) || standing.services.contains_key(key)
-            };
+            let is_there =
+                |key: &ServiceKey| wanted.has(key) || standing.services.contains_key(key);
             self.owned.retain(is_there);
             changed |= self.owned.len() != before;
         }
@@ -193,7 +192,7 @@ impl Engine {
             }
         }
         self.failing.tried_again(&mut steps, |service| {
-            *scope == Scope::All || service.is_some_and(|key| wanted.services.contains_key(key))
+            *scope == Scope::All || service.is_some_and(|key| wanted.has(key))
         });
         if !steps.is_empty() {
             self.outputs.push_back(Output::Apply(steps));

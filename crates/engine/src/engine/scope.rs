@@ -8,6 +8,7 @@ use config::VirtualServer;
 use ipvs::ServiceKey;
 
 use super::Engine;
+use crate::paths::path_keys;
 use crate::wanted::Health;
 
 /// Which virtual servers are planned anew.
@@ -86,12 +87,18 @@ impl<'a> Changes<'a> {
 
     /// What has to be planned anew.
     pub(super) fn scope(&self) -> Scope {
-        let keys: BTreeSet<&ServiceKey> = self.new.values().flat_map(|one| &one.keys).collect();
-        let stays = |one: &&VirtualServer| one.keys.iter().all(|key| keys.contains(key));
+        let keys: BTreeSet<ServiceKey> =
+            self.new.values().flat_map(|one| service_keys(one)).collect();
+        let stays = |one: &&VirtualServer| service_keys(one).all(|key| keys.contains(&key));
         if self.old.iter().all(stays) {
             Scope::These(self.new.keys().copied().collect())
         } else {
             Scope::All
         }
     }
+}
+
+/// The services of a virtual server and those that its checks need.
+fn service_keys(one: &VirtualServer) -> impl Iterator<Item = ServiceKey> + '_ {
+    one.keys.iter().copied().chain(path_keys(one))
 }
