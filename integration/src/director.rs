@@ -97,12 +97,14 @@ impl Lvsd {
     /// The worker: the process that does everything but watch it.
     ///
     /// # Errors
-    /// When lvsd does not tell.
+    /// When there is none at the moment.
     pub fn worker(&self) -> Result<Pid> {
-        let status = self.status()?;
-        let id = status.pointer("/daemon/pid").and_then(serde_json::Value::as_i64);
-        let id = i32::try_from(id.context("no process id in the status")?)?;
-        Ok(Pid::from_raw(id))
+        // Asking lvsctl would take a good part of an advert's interval on a slow machine.
+        let guard = self.process.id();
+        let path = format!("/proc/{guard}/task/{guard}/children");
+        let children = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let worker = children.split_whitespace().next().context("the guard has no worker")?;
+        Ok(Pid::from_raw(worker.parse().context("the worker's process id")?))
     }
 
     /// Stops lvsd with SIGTERM and waits for its end.
@@ -116,11 +118,9 @@ impl Lvsd {
     /// Ends lvsd with SIGKILL, guard and worker at once: nothing is cleaned up.
     ///
     /// # Errors
-    /// When it cannot be asked for its worker, or not be waited for.
+    /// When it has no worker, or cannot be waited for.
     pub fn kill(mut self) -> Result<()> {
-        let status = self.status()?;
-        let worker = status.pointer("/daemon/pid").and_then(serde_json::Value::as_i64);
-        let worker = Pid::from_raw(i32::try_from(worker.context("no process id")?)?);
+        let worker = self.worker()?;
         // The guard is frozen first: it must not start another worker.
         self.process.signal(Signal::SIGSTOP)?;
         kill(worker, Signal::SIGKILL).context("killing the worker")?;
