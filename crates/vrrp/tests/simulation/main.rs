@@ -3,16 +3,16 @@
 //! scripts that fail, changed priorities, sync groups and second paths, from a seed. After everything is mended
 //! there is one master, the right one, within the RFC's bound, and the addresses are there alone.
 //!
-//! `LVS_SIM_SEEDS` sets how many seeds run (default 400), `LVS_SIM_SEED` runs one alone.
+//! `LVS_SIM_SEEDS` and `LVS_SIM_SEED`: see [`testkit::for_each_seed`].
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 mod node;
-mod random;
 mod world;
 
 use std::time::Duration;
 
+use testkit::for_each_seed;
 use vrrp::Priority;
 
 use crate::node::Node;
@@ -138,22 +138,7 @@ fn a_lost_link_with_a_second_path_is_no_matter_of_intervals() {
     }
 }
 
-fn variable(name: &str) -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "a test reads its size")]
-    let text = std::env::var(name);
-    text.ok().map(|text| text.parse().expect("a number"))
-}
-
 #[test]
 fn one_master_after_everything_is_mended() {
-    let seeds: Vec<u64> = match variable("LVS_SIM_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..variable("LVS_SIM_SEEDS").unwrap_or(400)).collect(),
-    };
-    for seed in seeds {
-        if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
-            eprintln!("LVS_SIM_SEED={seed} fails");
-            std::panic::resume_unwind(panic);
-        }
-    }
+    for_each_seed(400, run);
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use testkit::Random;
 use vrrp::{
     Centiseconds, Heartbeat, Input, InstanceSpec, IpHeader, Priority, Thing, Track, Version,
     VirtualAddress, Vrid,
 };
 
 use crate::node::{Node, SCRIPTS, Sent, path_to};
-use crate::random::Random;
 
 /// A packet under way: to which node, on which line.
 type Packet = (usize, usize, IpHeader, Vec<u8>);
@@ -29,19 +29,19 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         #[expect(clippy::disallowed_methods, reason = "a test chooses its first moment")]
         let now = Instant::now();
         let count = 2 + random.below(4);
-        let segments = random.pick([1, 1, 2, 3]);
+        let segments = random.pick(&[1, 1, 2, 3]);
         let grouped = segments > 1 && random.chance(75);
         let version = if random.chance(30) { Version::V2 } else { Version::V3 };
-        let interval = if version == Version::V2 { 100 } else { random.pick([1, 10, 100]) };
+        let interval = if version == Version::V2 { 100 } else { random.pick(&[1, 10, 100]) };
         let preempt = random.chance(70);
         let has_paths = random.chance(50);
         let nodes = (0..count)
             .map(|number| {
-                let priority = random.pick([100, 100, 150, 254]);
+                let priority = random.pick(&[100, 100, 150, 254]);
                 let specs = (0..segments).map(|segment| InstanceSpec {
                     priority: Priority::new(priority).unwrap(),
                     version,
@@ -63,7 +63,7 @@ impl World {
                     _ => number + 1,
                 };
                 let addresses = (0..segments).map(|segment| address(segment, host(segment)));
-                let drift = random.pick([0, 0, 100, -100, 5000, -5000]);
+                let drift = random.pick(&[0, 0, 100, -100, 5000, -5000]);
                 Node::new(specs.collect(), addresses.collect(), path_address(number), drift, now)
             })
             .collect();
@@ -185,7 +185,7 @@ impl World {
             7 => self.set_script(at, 0, !self.nodes[at].works[0]),
             8 => self.set_script(at, 1, !self.nodes[at].works[1]),
             9 => {
-                let priority = self.random.pick([50, 100, 150, 254]);
+                let priority = self.random.pick(&[50, 100, 150, 254]);
                 self.act(at, |node, now| node.reconfigure(priority, now));
             }
             10 => {
