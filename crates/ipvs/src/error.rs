@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use crate::codec::{Command, DecodeError, Message};
+use crate::codec::{Command, DecodeError};
 use crate::model::{Operation, Service};
 
 /// A request to the kernel that failed.
@@ -103,8 +103,7 @@ impl Error {
         errno: i32,
         words: Option<String>,
     ) -> Self {
-        let command = Message::from(operation).command();
-        let mut error = Self::refused(command, operation.to_string(), errno, words);
+        let mut error = Self::refused(operation.command(), operation.to_string(), errno, words);
         if let (
             Operation::NewService(service) | Operation::SetService(service),
             Self::Refused { errno, text, .. },

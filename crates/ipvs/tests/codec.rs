@@ -115,7 +115,11 @@ fn daemon() -> impl Strategy<Value = Daemon> {
 
 /// What the message of `operation` says, after a way over the wire.
 fn over_the_wire(operation: &Operation) -> Message {
-    Message::decode(&Message::from(operation).encode()).unwrap()
+    let mut request = Vec::new();
+    operation.append_request(&mut request);
+    let message = Message::decode(&request).unwrap();
+    assert_eq!(message.clone().encode(), request, "written in two ways");
+    message
 }
 
 proptest! {

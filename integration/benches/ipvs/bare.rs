@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, ensure};
 use ipvs::Operation;
-use ipvs::codec::Message;
 use netlink_sys::protocols::NETLINK_GENERIC;
 use netlink_sys::{Socket, SocketAddr};
 
@@ -37,6 +36,7 @@ pub(crate) fn prepare(operations: &[Operation], answered: Answered) -> Result<Pr
     let family = family(&socket)?;
     let mut sequence = 0;
     let mut datagrams = Vec::new();
+    let mut payload = Vec::new();
     for operations in operations.chunks(MESSAGES) {
         let (mut datagram, mut answers) = (Vec::new(), 0);
         for (index, operation) in operations.iter().enumerate() {
@@ -45,7 +45,8 @@ pub(crate) fn prepare(operations: &[Operation], answered: Answered) -> Result<Pr
             let flags = if is_answered { REQUEST | ACKNOWLEDGE } else { REQUEST };
             answers += usize::from(is_answered);
             sequence += 1;
-            let payload = Message::from(operation).encode();
+            payload.clear();
+            operation.append_request(&mut payload);
             datagram.extend(message(family, flags, sequence, &payload)?);
         }
         datagrams.push((datagram, answers));

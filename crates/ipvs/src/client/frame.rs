@@ -6,7 +6,7 @@ use netlink_packet_core::{
 };
 
 /// Bytes of a `struct nlmsghdr`.
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 
 /// `NLMSGERR_ATTR_MSG`: the kernel's reason in words.
 const EXTENDED_TEXT: u16 = 1;

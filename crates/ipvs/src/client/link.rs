@@ -1,10 +1,12 @@
 //! Requests and the answers that belong to them.
 
-use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
+use netlink_packet_core::{
+    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+};
 use netlink_packet_generic::{GenlFamily, GenlMessage};
 use nix::errno::Errno;
 
-use super::frame::{Content, Frame, Refusal, frames};
+use super::frame::{Content, Frame, HEADER, Refusal, frames};
 use super::transport::{Transport, Wait};
 
 /// Requests in one datagram. Were all refused, the answers to so many would fit into the default
@@ -62,21 +64,18 @@ impl<T: Transport> Link<T> {
         Self { transport, sequence: 1, buffer: Vec::new() }
     }
 
-    /// Sends a request for each item, up to [`WINDOW`] of them in one datagram. There is one
-    /// result for each, in the same order.
+    /// Sends a request for each item, up to [`WINDOW`] of them in one datagram. `append` appends
+    /// its payload. There is one result for each, in the same order.
     ///
     /// Only the last request of a datagram asks for an acknowledgement: the kernel takes them in
     /// order and answers each that it refuses anyway (netlink(7), `NLM_F_ACK`). An answer to
     /// every request costs half as much again as the requests themselves.
-    pub(super) fn execute<'a, R, F>(
+    pub(super) fn execute<R>(
         &mut self,
         family: u16,
-        items: &'a [R],
-        request: impl Fn(&'a R) -> F,
-    ) -> Vec<Result<(), Failure>>
-    where
-        F: GenlFamily + Emitable + std::fmt::Debug,
-    {
+        items: &[R],
+        append: impl Fn(&R, &mut Vec<u8>),
+    ) -> Vec<Result<(), Failure>> {
         let mut results = Vec::with_capacity(items.len());
         let mut datagram = Vec::new();
         for window in items.chunks(WINDOW) {
@@ -84,7 +83,10 @@ impl<T: Transport> Link<T> {
             datagram.clear();
             for (index, item) in window.iter().enumerate() {
                 let flags = if index + 1 == window.len() { NLM_F_ACK } else { 0 };
-                self.append(&mut datagram, family, flags, request(item));
+                let start = datagram.len();
+                datagram.resize(start + HEADER, 0);
+                append(item, &mut datagram);
+                self.set_header(&mut datagram[start..], family, flags);
             }
             results.append(&mut self.window(&datagram, first, window.len()));
         }
@@ -189,6 +191,18 @@ impl<T: Transport> Link<T> {
                 }
             }
         }
+    }
+
+    /// Fills in the header of a request that is there but for that. Its payload is padded.
+    fn set_header(&mut self, request: &mut [u8], family: u16, flags: u16) {
+        let mut header = NetlinkHeader::default();
+        // A request has some hundred bytes.
+        header.length = u32::try_from(request.len()).unwrap_or(u32::MAX);
+        header.message_type = family;
+        header.flags = NLM_F_REQUEST | flags;
+        header.sequence_number = self.sequence;
+        header.emit(request);
+        self.sequence = self.sequence.wrapping_add(1);
     }
 
     /// Appends a request to a datagram.

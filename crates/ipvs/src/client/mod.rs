@@ -125,17 +125,16 @@ impl<T: Transport> Client<T> {
     /// Carries out the operations in order, many to a datagram. Each has its own result: one that
     /// fails does not stop those after it.
     pub fn execute<O: AsRef<Operation>>(&mut self, operations: &[O]) -> Vec<Result<(), Error>> {
-        let request = |operation: &O| Message::from(operation.as_ref());
-        let results = self.link.execute(self.family, operations, request);
+        let append =
+            |operation: &O, buffer: &mut Vec<u8>| operation.as_ref().append_request(buffer);
+        let results = self.link.execute(self.family, operations, append);
         let failed = |(operation, result): (&O, Result<(), Failure>)| {
             let operation = operation.as_ref();
             result.map_err(|failure| match failure {
                 Failure::Refused(refusal) => {
                     Error::refused_operation(operation, refusal.errno, refusal.words)
                 }
-                failure => {
-                    error(Message::from(operation).command(), operation.to_string(), failure)
-                }
+                failure => error(operation.command(), operation.to_string(), failure),
             })
         };
         operations.iter().zip(results).map(failed).collect()

@@ -168,9 +168,15 @@ fn adds(count: u8) -> Vec<Operation> {
     (0..count).map(add).collect()
 }
 
+fn payload(operation: &Operation) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    operation.append_request(&mut bytes);
+    bytes
+}
+
 /// A `NEW_DEST` payload.
 fn destination(host: u8) -> Vec<u8> {
-    Message::from(&add(host)).encode()
+    payload(&add(host))
 }
 
 #[test]
@@ -233,7 +239,7 @@ fn requests_are_sent_in_windows_of_64_whose_last_is_acknowledged() {
     let asked = sent.iter().flatten().enumerate().filter(|(_, r)| r.flags & NLM_F_ACK != 0);
     assert_eq!(asked.map(|(index, _)| index).collect::<Vec<_>>(), [63, 127, 149]);
     let payloads: Vec<_> = sent.iter().flatten().map(|r| r.payload.clone()).collect();
-    let expected: Vec<_> = operations.iter().map(|o| Message::from(o).encode()).collect();
+    let expected: Vec<_> = operations.iter().map(payload).collect();
     assert_eq!(payloads, expected);
 }
 
@@ -446,7 +452,7 @@ fn a_table_is_its_services_with_their_destinations() {
                 persistence: None,
                 persistence_engine: None,
             };
-            part(&Message::from(&Operation::NewService(service)).encode())
+            part(&payload(&Operation::NewService(service)))
         });
         // GET_SERVICE is 4, GET_DEST is 8; at 20 lies the lowest byte of the mark.
         let answer = match (request.payload[0], request.payload.get(20)) {

@@ -145,6 +145,14 @@ impl Message {
         }
     }
 
+    /// Appends the `genlmsghdr` of a command.
+    pub(super) fn append_header(command: Command, buffer: &mut Vec<u8>) {
+        let header = GenlHeader { cmd: command.number(), version: Self::VERSION };
+        let start = buffer.len();
+        buffer.resize(start + header.buffer_len(), 0);
+        header.emit(&mut buffer[start..]);
+    }
+
     /// The message's bytes from its `genlmsghdr` on.
     pub fn encode(self) -> Vec<u8> {
         let message = GenlMessage::from_payload(self);

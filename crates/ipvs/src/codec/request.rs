@@ -7,35 +7,84 @@ use super::attributes::{
 };
 use super::message::{Command, Message};
 use super::numbers::{Af, ForwardMethod, PERSISTENT, TunnelNumbers, role_number};
-use super::value::{MaskedFlags, Nest, Port};
-use crate::model::{
-    Daemon, DaemonRole, Destination, DestinationKey, Family, Operation, Service, ServiceKey,
-    Timeouts,
-};
+use super::value::{Attribute, MaskedFlags, Nest, Port, append, set_length};
+use crate::model::{Daemon, Destination, DestinationKey, Family, Operation, Service, ServiceKey};
 
-/// The request that carries the operation out.
-impl From<&Operation> for Message {
-    fn from(operation: &Operation) -> Self {
-        let (command, attributes) = match operation {
-            Operation::NewService(service) => (Command::NewService, vec![full_service(service)]),
-            Operation::SetService(service) => (Command::SetService, vec![full_service(service)]),
-            Operation::DelService(key) => (Command::DelService, vec![service(key)]),
-            Operation::NewDestination(key, destination) => {
-                (Command::NewDest, vec![service(key), full_destination(destination)])
+/// The request that carries the operation out. Many go into one datagram, so that it is written
+/// there straight away.
+impl Operation {
+    /// Its command.
+    pub fn command(&self) -> Command {
+        match self {
+            Self::NewService(_) => Command::NewService,
+            Self::SetService(_) => Command::SetService,
+            Self::DelService(_) => Command::DelService,
+            Self::NewDestination(..) => Command::NewDest,
+            Self::SetDestination(..) => Command::SetDest,
+            Self::DelDestination(..) => Command::DelDest,
+            Self::NewDaemon(_) => Command::NewDaemon,
+            Self::DelDaemon(_) => Command::DelDaemon,
+            Self::SetTimeouts(_) => Command::SetConfig,
+            Self::Zero(_) => Command::Zero,
+            Self::Flush => Command::Flush,
+        }
+    }
+
+    /// Appends the request from its `genlmsghdr` on.
+    pub fn append_request(&self, buffer: &mut Vec<u8>) {
+        Message::append_header(self.command(), buffer);
+        let mut writer = Writer(buffer);
+        match self {
+            Self::NewService(service) | Self::SetService(service) => {
+                writer.nest(CommandAttribute::Service, |put| full_service(service, put));
             }
-            Operation::SetDestination(key, destination) => {
-                (Command::SetDest, vec![service(key), full_destination(destination)])
+            Self::DelService(key) | Self::Zero(Some(key)) => {
+                writer.nest(CommandAttribute::Service, |put| service_identity(key, put));
             }
-            Operation::DelDestination(key, destination) => {
-                (Command::DelDest, vec![service(key), nest_destination(identity(destination))])
+            Self::NewDestination(key, destination) | Self::SetDestination(key, destination) => {
+                writer.nest(CommandAttribute::Service, |put| service_identity(key, put));
+                writer.nest(CommandAttribute::Destination, |put| {
+                    full_destination(destination, put);
+                });
             }
-            Operation::NewDaemon(daemon) => (Command::NewDaemon, vec![full_daemon(daemon)]),
-            Operation::DelDaemon(role) => (Command::DelDaemon, vec![daemon_role(*role)]),
-            Operation::SetTimeouts(timeouts) => (Command::SetConfig, config(*timeouts)),
-            Operation::Zero(key) => (Command::Zero, key.iter().map(service).collect()),
-            Operation::Flush => (Command::Flush, Vec::new()),
-        };
-        Self::Command(command, attributes)
+            Self::DelDestination(key, destination) => {
+                writer.nest(CommandAttribute::Service, |put| service_identity(key, put));
+                writer.nest(CommandAttribute::Destination, |put| identity(destination, put));
+            }
+            Self::NewDaemon(daemon) => {
+                writer.nest(CommandAttribute::Daemon, |put| full_daemon(daemon, put));
+            }
+            Self::DelDaemon(role) => {
+                let state = DaemonAttribute::State(role_number(*role));
+                writer.nest(CommandAttribute::Daemon, |put| put(state));
+            }
+            Self::SetTimeouts(timeouts) => {
+                append(&CommandAttribute::TimeoutTcp(timeouts.tcp), buffer);
+                append(&CommandAttribute::TimeoutTcpFin(timeouts.tcp_fin), buffer);
+                append(&CommandAttribute::TimeoutUdp(timeouts.udp), buffer);
+            }
+            Self::Zero(None) | Self::Flush => {}
+        }
+    }
+}
+
+/// Takes attributes one by one.
+type Put<'a, A> = &'a mut dyn FnMut(A);
+
+struct Writer<'a>(&'a mut Vec<u8>);
+
+impl Writer<'_> {
+    /// Appends the attribute that `wrap` makes, with what `describe` puts into it.
+    fn nest<A: Attribute>(
+        &mut self,
+        wrap: fn(Nest<A>) -> CommandAttribute,
+        describe: impl FnOnce(Put<'_, A>),
+    ) {
+        let Self(buffer) = self;
+        let start = buffer.len();
+        append(&wrap(nest(Vec::new())), buffer);
+        describe(&mut |attribute| append(&attribute, buffer));
+        set_length(buffer, start);
     }
 }
 
@@ -77,43 +126,39 @@ fn nest<A>(attributes: Vec<A>) -> Nest<A> {
 }
 
 fn service(key: &ServiceKey) -> CommandAttribute {
-    CommandAttribute::Service(nest(service_identity(key)))
+    let mut attributes = Vec::new();
+    service_identity(key, &mut |attribute| attributes.push(attribute));
+    CommandAttribute::Service(nest(attributes))
 }
 
-fn service_identity(key: &ServiceKey) -> Vec<ServiceAttribute> {
-    let family = ServiceAttribute::Family(key.family().number());
+fn service_identity(key: &ServiceKey, put: Put<'_, ServiceAttribute>) {
+    put(ServiceAttribute::Family(key.family().number()));
     match key {
-        ServiceKey::Address { protocol, address } => vec![
-            family,
-            ServiceAttribute::Protocol(protocol.number()),
-            ServiceAttribute::Address(octets(address.ip())),
-            ServiceAttribute::Port(Port(address.port())),
-        ],
-        ServiceKey::Fwmark { mark, .. } => vec![family, ServiceAttribute::Fwmark(*mark)],
+        ServiceKey::Address { protocol, address } => {
+            put(ServiceAttribute::Protocol(protocol.number()));
+            put(ServiceAttribute::Address(octets(address.ip())));
+            put(ServiceAttribute::Port(Port(address.port())));
+        }
+        ServiceKey::Fwmark { mark, .. } => put(ServiceAttribute::Fwmark(*mark)),
     }
 }
 
 /// Without a persistence engine's name the kernel removes the one that a service has.
-fn full_service(service: &Service) -> CommandAttribute {
+fn full_service(service: &Service, put: Put<'_, ServiceAttribute>) {
     let family = service.key.family();
-    let mut attributes = service_identity(&service.key);
-    attributes.push(ServiceAttribute::Scheduler(service.scheduler.to_string()));
+    service_identity(&service.key, put);
+    put(ServiceAttribute::Scheduler(service.scheduler.to_string()));
     if let Some(engine) = &service.persistence_engine {
-        attributes.push(ServiceAttribute::PersistenceEngine(engine.to_string()));
+        put(ServiceAttribute::PersistenceEngine(engine.to_string()));
     }
     let (persistent, timeout, prefix) = match service.persistence {
         Some(persistence) => (PERSISTENT, persistence.timeout, persistence.prefix),
         None => (0, 0, family.bits()),
     };
-    attributes.extend([
-        ServiceAttribute::Flags(MaskedFlags {
-            flags: service.flags.bits() | persistent,
-            mask: u32::MAX,
-        }),
-        ServiceAttribute::Timeout(timeout),
-        ServiceAttribute::Netmask(netmask(family, prefix)),
-    ]);
-    CommandAttribute::Service(nest(attributes))
+    let flags = service.flags.bits() | persistent;
+    put(ServiceAttribute::Flags(MaskedFlags { flags, mask: u32::MAX }));
+    put(ServiceAttribute::Timeout(timeout));
+    put(ServiceAttribute::Netmask(netmask(family, prefix)));
 }
 
 /// A mask in network order for IPv4, the prefix length in native order for IPv6.
@@ -139,58 +184,41 @@ fn octets(address: IpAddr) -> [u8; 16] {
     }
 }
 
-fn nest_destination(attributes: Vec<DestinationAttribute>) -> CommandAttribute {
-    CommandAttribute::Destination(nest(attributes))
+fn identity(key: &DestinationKey, put: Put<'_, DestinationAttribute>) {
+    put(DestinationAttribute::Family(key.family().number()));
+    put(DestinationAttribute::Address(octets(key.address)));
+    put(DestinationAttribute::Port(Port(key.port)));
 }
 
-fn identity(key: &DestinationKey) -> Vec<DestinationAttribute> {
-    vec![
-        DestinationAttribute::Family(key.family().number()),
-        DestinationAttribute::Address(octets(key.address)),
-        DestinationAttribute::Port(Port(key.port)),
-    ]
-}
-
-fn full_destination(destination: &Destination) -> CommandAttribute {
+fn full_destination(destination: &Destination, put: Put<'_, DestinationAttribute>) {
     let method = ForwardMethod::of(destination.forward);
     let tunnel = TunnelNumbers::of(destination.forward);
-    let mut attributes = identity(&destination.key);
-    attributes.extend([
-        DestinationAttribute::ForwardMethod(method.0),
-        DestinationAttribute::Weight(destination.weight.get()),
-        DestinationAttribute::TunnelType(tunnel.kind),
-        DestinationAttribute::TunnelPort(Port(tunnel.port)),
-        DestinationAttribute::TunnelFlags(tunnel.flags),
-        DestinationAttribute::UpperThreshold(destination.upper_threshold),
-        DestinationAttribute::LowerThreshold(destination.lower_threshold),
-    ]);
-    nest_destination(attributes)
+    identity(&destination.key, put);
+    put(DestinationAttribute::ForwardMethod(method.0));
+    put(DestinationAttribute::Weight(destination.weight.get()));
+    put(DestinationAttribute::TunnelType(tunnel.kind));
+    put(DestinationAttribute::TunnelPort(Port(tunnel.port)));
+    put(DestinationAttribute::TunnelFlags(tunnel.flags));
+    put(DestinationAttribute::UpperThreshold(destination.upper_threshold));
+    put(DestinationAttribute::LowerThreshold(destination.lower_threshold));
 }
 
-fn full_daemon(daemon: &Daemon) -> CommandAttribute {
-    let mut attributes = vec![
-        DaemonAttribute::State(role_number(daemon.role)),
-        DaemonAttribute::Interface(daemon.interface.clone()),
-        DaemonAttribute::SyncId(daemon.sync_id),
-    ];
-    attributes.extend(daemon.max_length.map(DaemonAttribute::MaxLength));
-    attributes.extend(daemon.group.map(|group| match group {
-        IpAddr::V4(v4) => DaemonAttribute::Group(v4.octets()),
-        IpAddr::V6(v6) => DaemonAttribute::Group6(v6.octets()),
-    }));
-    attributes.extend(daemon.port.map(DaemonAttribute::Port));
-    attributes.extend(daemon.ttl.map(DaemonAttribute::Ttl));
-    CommandAttribute::Daemon(nest(attributes))
-}
-
-fn daemon_role(role: DaemonRole) -> CommandAttribute {
-    CommandAttribute::Daemon(nest(vec![DaemonAttribute::State(role_number(role))]))
-}
-
-fn config(timeouts: Timeouts) -> Vec<CommandAttribute> {
-    vec![
-        CommandAttribute::TimeoutTcp(timeouts.tcp),
-        CommandAttribute::TimeoutTcpFin(timeouts.tcp_fin),
-        CommandAttribute::TimeoutUdp(timeouts.udp),
-    ]
+fn full_daemon(daemon: &Daemon, put: Put<'_, DaemonAttribute>) {
+    put(DaemonAttribute::State(role_number(daemon.role)));
+    put(DaemonAttribute::Interface(daemon.interface.clone()));
+    put(DaemonAttribute::SyncId(daemon.sync_id));
+    if let Some(length) = daemon.max_length {
+        put(DaemonAttribute::MaxLength(length));
+    }
+    match daemon.group {
+        Some(IpAddr::V4(v4)) => put(DaemonAttribute::Group(v4.octets())),
+        Some(IpAddr::V6(v6)) => put(DaemonAttribute::Group6(v6.octets())),
+        None => {}
+    }
+    if let Some(port) = daemon.port {
+        put(DaemonAttribute::Port(port));
+    }
+    if let Some(ttl) = daemon.ttl {
+        put(DaemonAttribute::Ttl(ttl));
+    }
 }

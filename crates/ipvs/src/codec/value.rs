@@ -166,6 +166,21 @@ pub(super) fn write_all<A: Nla>(attributes: &[A], buffer: &mut [u8]) {
     }
 }
 
+/// Appends an attribute.
+pub(super) fn append<A: Nla>(nla: &A, buffer: &mut Vec<u8>) {
+    let start = buffer.len();
+    buffer.resize(start + padded(nla.value_len()), 0);
+    write_all(std::slice::from_ref(nla), &mut buffer[start..]);
+}
+
+/// Makes all that follows the attribute at `start` a part of it. Each that follows is padded.
+pub(super) fn set_length(buffer: &mut [u8], start: usize) {
+    let own = &mut buffer[start..];
+    // As in `write_all`.
+    let total = u16::try_from(own.len()).unwrap_or(u16::MAX);
+    own[..2].copy_from_slice(&total.to_ne_bytes());
+}
+
 /// Number of bytes of an attribute whose value has `length` bytes.
 fn padded(length: usize) -> usize {
     NLA_HEADER_SIZE + length.next_multiple_of(NLA_ALIGNTO)
