@@ -268,6 +268,61 @@ fn a_refused_operation_is_tried_again_and_the_rest_goes_on() {
     assert_eq!(bench.engine.view(&bench.table, bench.now).failing, []);
 }
 
+/// Its destinations fail with it, which nobody needs to read one by one.
+#[test]
+fn a_service_that_cannot_be_made_is_one_line() {
+    let mut bench = Bench::new(Vec::new(), table(&[]));
+    bench.refuse = Some(WEB);
+    let other = virtual_server("dns", "udp 192.0.2.11:53", vec![unchecked("198.51.100.9:53", 1)]);
+    let mut defined = web(vec![unchecked(A, 1), checked(B, 1)]);
+    defined.push(other);
+    bench.define(defined);
+    let failing = |bench: &Bench| bench.engine.view(&bench.table, bench.now).failing;
+    let line = [("NEW_SERVICE tcp 192.0.2.10:80".to_owned(), "refused".to_owned())];
+    assert_eq!(failing(&bench), line);
+    // A plan for this service alone and one for all leave it at that.
+    bench.health(B, State::Up, "passed");
+    assert_eq!(failing(&bench), line);
+    bench.after(RESYNC);
+    assert_eq!(failing(&bench), line);
+
+    bench.refuse = None;
+    bench.lines();
+    bench.after(RESYNC);
+    assert_eq!(
+        bench.lines(),
+        [
+            "NEW_SERVICE tcp 192.0.2.10:80 wlc: tried again after: refused",
+            "NEW_DEST tcp 192.0.2.10:80 -> 198.51.100.1:80 dr 1: tried again after: refused",
+            "NEW_DEST tcp 192.0.2.10:80 -> 198.51.100.2:80 dr 1: tried again after: refused",
+        ]
+    );
+    assert_eq!(failing(&bench), []);
+}
+
+/// What failed for one service is not forgotten when another is planned.
+#[test]
+fn a_plan_of_one_service_leaves_the_failures_of_others() {
+    let dns = virtual_server("dns", "udp 192.0.2.11:53", vec![checked("198.51.100.9:53", 1)]);
+    let mut defined = web(vec![unchecked(A, 1)]);
+    defined.push(dns);
+    let mut bench = Bench::new(Vec::new(), table(&[]));
+    bench.refuse = Some(A);
+    bench.define(defined);
+    bench.lines();
+    bench.health("198.51.100.9:53", State::Up, "passed");
+    assert_eq!(
+        bench.lines(),
+        ["NEW_DEST udp 192.0.2.11:53 -> 198.51.100.9:53 dr 1: passed"],
+        "the other service is not even looked at"
+    );
+    let failing = bench.engine.view(&bench.table, bench.now).failing;
+    assert_eq!(
+        failing,
+        [("NEW_DEST tcp 192.0.2.10:80 -> 198.51.100.1:80".to_owned(), "refused".to_owned())]
+    );
+}
+
 #[test]
 fn a_stop_leaves_the_table_unless_told_otherwise() {
     let mut bench = Bench::new(web(vec![unchecked(A, 1)]), table(&[("fwmark 7", "rr", &[])]));

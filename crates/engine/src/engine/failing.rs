@@ -49,11 +49,23 @@ impl Failing {
             .into_iter()
             .partition::<BTreeMap<_, _>, _>(|(service, _)| is_planned(service.as_ref()));
         self.0 = others;
+        // A service that is made again, whose destinations follow.
+        let mut renewed = None;
         for step in steps {
-            let Some(of_service) = before.get(&step.operation.service()) else { continue };
-            if let Some(error) = of_service.get(&step.operation.to_string()) {
-                step.reason = Reason { cause: Cause::Retry, words: error.clone().into() };
+            let service = step.operation.service();
+            let Some(of_service) = before.get(&service) else { continue };
+            let failed = of_service.get(&step.operation.to_string());
+            if let Some(error) = failed {
                 self.failed(&step.operation, error.clone());
+            }
+            match &step.operation {
+                Operation::NewService(_) => renewed = failed.map(|error| (service, error)),
+                Operation::NewDestination(..) => {}
+                _ => renewed = None,
+            }
+            let with_service = renewed.filter(|(of, _)| *of == service).map(|(_, error)| error);
+            if let Some(error) = failed.or(with_service) {
+                step.reason = Reason { cause: Cause::Retry, words: error.clone().into() };
             }
         }
     }
