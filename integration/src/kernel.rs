@@ -100,13 +100,21 @@ pub fn require_namespaces() -> Result<()> {
 
 fn is_usable() -> bool {
     let has_ipvs = || Path::new("/proc/net/ip_vs").exists();
-    nix::unistd::geteuid().is_root() && (has_ipvs() || (load_ipvs() && has_ipvs()))
+    let usable =
+        nix::unistd::geteuid().is_root() && (has_ipvs() || (modprobe(&["ip_vs"]) && has_ipvs()));
+    if usable {
+        // The kernel would load these under its lock of the tables, where they wait for a namespace
+        // that is being taken down, which waits for that lock: nothing of IPVS ever moves again.
+        modprobe(&["ip_vs_lblc", "ip_vs_lblcr", "ip_vs_pe_sip"]);
+    }
+    usable
 }
 
-/// Whether modprobe says that it loaded the module; a machine without modprobe has none to load.
-fn load_ipvs() -> bool {
+/// Whether modprobe says that it loaded the modules; a machine without modprobe has none to load.
+fn modprobe(modules: &[&str]) -> bool {
     Command::new("modprobe")
-        .args(["-q", "ip_vs"])
+        .args(["-q", "-a"])
+        .args(modules)
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())

@@ -96,6 +96,28 @@ impl RandomTable {
     }
 }
 
+/// Where so much goes that its counters are shortened; no random service is there.
+pub(crate) const BULK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 250)), 9);
+
+/// A service for [`BULK`] that takes every packet.
+pub(crate) fn bulk() -> (Service, Vec<Destination>) {
+    let service = Service {
+        key: ServiceKey::address(Protocol::Udp, BULK),
+        scheduler: "rr".parse().expect("a name"),
+        flags: ServiceFlags::NONE,
+        persistence: None,
+        persistence_engine: None,
+    };
+    let destination = Destination {
+        key: DestinationKey::new(SocketAddr::new([198, 51, 100, 250].into(), 9)),
+        forward: Forward::DirectRoute,
+        weight: Weight::new(1).expect("below the largest"),
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    (service, vec![destination])
+}
+
 fn selector(key: &ServiceKey) -> String {
     match key {
         ServiceKey::Address { protocol, address } => {

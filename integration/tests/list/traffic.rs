@@ -9,7 +9,7 @@ use fastrand::Rng;
 use ipvs::{Family, Protocol, ServiceKey};
 use socket2::{Domain, Socket, Type};
 
-use crate::random_table::RandomTable;
+use crate::random_table::{BULK, RandomTable};
 
 /// Every address is somewhere behind an interface that leads nowhere: what goes to a real server is
 /// counted and lost. A firewall mark on a socket reaches the services with marks.
@@ -32,19 +32,9 @@ route add default dev nowhere
 route add ::/0 dev nowhere
 ";
 
-/// What was sent.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    /// Stay open while the table is listed.
-    pub(crate) sockets: Vec<Socket>,
-    /// More than 100 million bytes went to one service.
-    pub(crate) heavy: bool,
-}
-
-/// Some packets for some services; now and then many and large ones.
-pub(crate) fn random(rng: &mut Rng, table: &RandomTable) -> Result<Traffic> {
-    let mut traffic = Traffic::default();
-    let heavy = rng.u8(..100) < 25;
+/// Some packets for some services; the sockets stay open while the table is listed.
+pub(crate) fn random(rng: &mut Rng, table: &RandomTable) -> Result<Vec<Socket>> {
+    let mut sockets = Vec::new();
     for (service, destinations) in &table.services {
         if destinations.is_empty() || rng.u8(..100) < 30 {
             continue;
@@ -63,23 +53,24 @@ pub(crate) fn random(rng: &mut Rng, table: &RandomTable) -> Result<Traffic> {
         match protocol {
             Protocol::Tcp => {
                 for _ in 0..rng.usize(1..5) {
-                    traffic.sockets.push(connect(to)?);
+                    sockets.push(connect(to)?);
                 }
             }
             Protocol::Udp => {
                 for _ in 0..rng.usize(1..5) {
-                    traffic.sockets.push(send(to, mark, rng.usize(1..5), rng.usize(0..1000))?);
-                }
-                if heavy && !traffic.heavy {
-                    traffic.heavy = true;
-                    traffic.sockets.push(send(to, mark, 1700, 60_000)?);
+                    sockets.push(send(to, mark, rng.usize(1..5), rng.usize(0..1000))?);
                 }
             }
             // The kernel may have no SCTP of its own.
             Protocol::Sctp => {}
         }
     }
-    Ok(traffic)
+    Ok(sockets)
+}
+
+/// More than 100 million bytes for [`random_table::BULK`](crate::random_table::BULK).
+pub(crate) fn bulk() -> Result<Socket> {
+    send(BULK, None, 1700, 60_000)
 }
 
 /// Sends a SYN, which nobody answers.
