@@ -1,4 +1,4 @@
-//! Links, addresses and sysctls of the running kernel, over rtnetlink (rtnetlink(7)).
+//! Links, addresses, routes, rules and sysctls of the running kernel, over rtnetlink (rtnetlink(7)).
 //!
 //! [`Netlink`] asks and changes, one request at a time. [`Monitor`] tells what changes, whoever
 //! changed it. [`sysctl`] reads and writes `/proc/sys`. All of them see the network namespace of
@@ -9,6 +9,7 @@ mod macvlan;
 mod message;
 mod monitor;
 mod request;
+mod routing;
 mod subnet;
 pub mod sysctl;
 
@@ -19,6 +20,7 @@ pub use error::Error;
 pub use macvlan::Macvlan;
 pub use monitor::{Event, Monitor};
 pub use request::Netlink;
+pub use routing::{MAIN, Mark, Network, PROTOCOL, Route, RouteKey, Rule, Target, Verdict};
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +55,10 @@ pub struct Address {
     pub tentative: bool,
 }
 
-/// How far an address reaches (rtnetlink(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// How far an address or a route reaches (rtnetlink(7)).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum Scope {
     /// Everywhere.
     Global,

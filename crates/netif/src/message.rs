@@ -73,7 +73,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn request<P: Size + ToBytes>(
     Ok(bytes.into_inner())
 }
 
-fn attribute<T: RtaType, P: Size + ToBytes>(
+pub(crate) fn attribute<T: RtaType, P: Size + ToBytes>(
     kind: T,
     payload: P,
 ) -> Result<Rtattr<T, Buffer>, String> {
@@ -310,11 +310,11 @@ pub(crate) fn read_address(payload: &[u8]) -> Result<Option<Address>, String> {
     }))
 }
 
-fn bytes<T>(attribute: &Rtattr<T, Buffer>) -> &[u8] {
+pub(crate) fn bytes<T>(attribute: &Rtattr<T, Buffer>) -> &[u8] {
     attribute.rta_payload().as_ref()
 }
 
-fn string(payload: &[u8]) -> String {
+pub(crate) fn string(payload: &[u8]) -> String {
     String::from_utf8_lossy(payload).trim_end_matches('\0').to_owned()
 }
 

@@ -1,4 +1,4 @@
-//! News of links and addresses.
+//! News of links, addresses, routes and rules.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -14,10 +14,12 @@ use tokio::io::unix::AsyncFd;
 use crate::error::{Error, errno};
 use crate::message;
 use crate::request::DATAGRAM;
-use crate::{Address, Link};
+use crate::{Address, Link, routing};
 
 /// `RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV6_IFADDR` (linux/rtnetlink.h).
 const GROUPS: [u32; 3] = [1, 5, 9];
+/// `RTNLGRP_IPV4_ROUTE`, `RTNLGRP_IPV4_RULE`, `RTNLGRP_IPV6_ROUTE`, `RTNLGRP_IPV6_RULE`.
+const ROUTING: [u32; 4] = [7, 8, 11, 19];
 /// Receive buffer asked for, in bytes; the kernel caps it at `net.core.rmem_max`.
 const RECEIVE_BUFFER: usize = 1 << 20;
 const OPERATION: &str = "watch links and addresses";
@@ -36,6 +38,9 @@ pub enum Event {
     Address(Address),
     /// An address is gone.
     AddressGone(Address),
+    /// A route or a rule of this program's is gone ([`crate::PROTOCOL`]), by whomever. The kernel
+    /// says nothing of the IPv4 routes that go with their interface or their source address.
+    RoutingGone,
     /// The kernel had more news than the socket could hold (`ENOBUFS`), some are lost: read links
     /// and addresses again.
     Resync,
@@ -74,6 +79,17 @@ impl Monitor {
         };
         let socket = open().map_err(|error| Error::socket(OPERATION, &error))?;
         Ok(Self { socket, buffer: vec![0; DATAGRAM], pending: VecDeque::new() })
+    }
+
+    /// Listens to what happens to routes and rules too. Not so from the start: a host with routes by
+    /// the thousand has much to say that nobody here needs.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn watch_routing(&self) -> Result<(), Error> {
+        let joined = self.socket.get_ref().add_mcast_membership(Groups::new_groups(&ROUTING));
+        joined.map_err(|error| Error::socket("watch routes and rules", &error))
     }
 
     /// Waits for the next event. Cancel-safe: an event is either returned or kept.
@@ -141,6 +157,8 @@ fn read_events(datagram: &[u8], events: &mut VecDeque<Event>) -> Result<(), Stri
             message::read_address(payload)?.map(Event::Address)
         } else if message.is(Rtm::Deladdr) {
             message::read_address(payload)?.map(Event::AddressGone)
+        } else if message.is(Rtm::Delroute) || message.is(Rtm::Delrule) {
+            routing::is_ours(payload, message.is(Rtm::Delrule))?.then_some(Event::RoutingGone)
         } else {
             None
         };

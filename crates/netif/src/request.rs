@@ -61,6 +61,8 @@ impl Netlink {
             // The kernel answers before send() returns, so a read never has to wait in the kernel.
             socket.nonblock()?;
             socket.enable_ext_ack(true)?;
+            // Without it (before 4.20) a dump holds more than was asked for, and is sifted here.
+            let _ = socket.enable_strict_checking(true);
             Ok(socket)
         };
         let socket = open().map_err(|error| Error::socket("open rtnetlink", &error))?;
@@ -180,7 +182,7 @@ impl Netlink {
 
     /// Reads a whole table. After [`DUMP_RETRIES`] disturbed attempts the last one counts: where
     /// the table never rests there is no consistent view of it.
-    fn dump<P: Size + ToBytes, T>(
+    pub(crate) fn dump<P: Size + ToBytes, T>(
         &mut self,
         operation: &str,
         kind: Rtm,

@@ -2,6 +2,8 @@
 //! what `ip` says.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod routing;
+
 use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
