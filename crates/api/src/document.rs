@@ -239,6 +239,9 @@ pub struct VrrpStatus {
     pub master_priority: Option<u8>,
     /// The virtual addresses.
     pub addresses: Vec<VirtualAddressStatus>,
+    /// The virtual routes and rules.
+    #[serde(default)]
+    pub routing: Vec<VirtualRoutingStatus>,
     /// What should not be, in words: two masters, other settings there, a silent path.
     pub troubles: Vec<String>,
     /// Packets and events, by name.
@@ -281,6 +284,15 @@ pub struct VirtualAddressStatus {
     /// Interface that it is added to.
     pub interface: String,
     /// Whether this director holds it.
+    pub held: bool,
+}
+
+/// A virtual route or rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualRoutingStatus {
+    /// Which, as ip-route(8) and ip-rule(8) write it: `route 10.1.0.0/16 via 192.0.2.1`.
+    pub what: String,
+    /// Whether it is in this director's kernel.
     pub held: bool,
 }
 

@@ -18,7 +18,7 @@ pub use document::{
     FailingOperation, GuardStatus, OverrideAction, OverrideAnswer, OverrideRequest, Problem,
     RealServerStatus, ReloadStatus, ServerExplanation, Since, Status, TrackedStatus,
     UnmanagedDestination, UnmanagedService, UpgradeAnswer, VirtualAddressStatus,
-    VirtualServerStatus, VrrpGroupStatus, VrrpStatus,
+    VirtualRoutingStatus, VirtualServerStatus, VrrpGroupStatus, VrrpStatus,
 };
 pub use plan::{
     Definitions, Plan, PlannedAction, PlannedInstance, PlannedOperation, PlannedOut, SourceText,

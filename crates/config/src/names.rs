@@ -1,8 +1,7 @@
 //! Hints for keys that are not known.
 
 /// Keys that the configuration will have, but not in this version.
-const NOT_YET: &[&str] =
-    &["bfd_check", "heartbeats", "use_vmac", "virtual_routes", "virtual_rules"];
+const NOT_YET: &[&str] = &["bfd_check"];
 
 /// keepalived's keywords, and what stands in their place here.
 const KEEPALIVED: &[(&str, &str)] = &[
@@ -15,6 +14,7 @@ const KEEPALIVED: &[(&str, &str)] = &[
     ("connect_port", "`port`"),
     ("connect_timeout", "`timeout`, beside the check's kind"),
     ("delay_loop", "`interval` in each of the `checks`"),
+    ("dev", "`interface`"),
     ("dns_check", "`dns_check` in one of the `checks`"),
     ("fwmark", "`mark`"),
     ("file_check", "`file_check` in one of the `checks`"),
@@ -44,22 +44,26 @@ const KEEPALIVED: &[(&str, &str)] = &[
     ("max_reply_length", "`expect.regex`"),
     ("misc_path", "`command`, an array: program and arguments"),
     ("misc_timeout", "`timeout`, beside the check's kind"),
+    ("no_accept", "`accept = false`"),
     ("nopreempt", "`preempt = false`"),
     ("notify_backup", "`notify.backup`"),
     ("notify_fault", "`notify.fault`"),
     ("notify_master", "`notify.master`"),
     ("notify_stop", "`notify.stop`"),
+    ("onlink", "`on_link`"),
     ("ops", "`one_packet = true`"),
     ("payload", "`send`"),
     ("persistence_granularity", "`persistence.netmask`, or `persistence.prefix` for IPv6"),
     ("persistence_timeout", "`persistence = { timeout = \"6m\" }`"),
     ("ping_check", "`ping_check` in one of the `checks`"),
+    ("preference", "`priority`"),
     ("real_server", "`real_servers`"),
     ("retry", "`fall`, which is `retry` + 1"),
     ("smtp_check", "`smtp_check` in one of the `checks`"),
     ("sni_name", "`tls.server_name`"),
     ("sorry_server", "`sorry_servers`, an array"),
     ("sorry_server_lvs_method", "`forward` in one of the `sorry_servers`"),
+    ("src", "`source`"),
     ("ssl_get", "`http_get` with `https = true`"),
     ("state", "`priority` alone: 255 is the owner, the highest one is master"),
     ("status_code", "`status`"),

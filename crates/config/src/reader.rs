@@ -246,6 +246,11 @@ impl<'a> Table<'a> {
         self.entries.iter().filter(|entry| !self.known.contains(&entry.name))
     }
 
+    /// Whether the table has none of these keys, not even with a wrong value.
+    pub(crate) fn has_none(&self, keys: &[&str]) -> bool {
+        !self.entries.iter().any(|entry| keys.contains(&entry.name))
+    }
+
     /// The value of `key`, if the table has it.
     pub(crate) fn value(&mut self, key: &'static str) -> Option<Value<'a>> {
         if !self.known.contains(&key) {

@@ -18,8 +18,8 @@ use ipvs::{
     Tunnel, TunnelChecksum, TunnelKind, Weight,
 };
 use vrrp::{
-    Announce, Authentication, Centiseconds, Checksum, Heartbeat, InstanceSpec, OnSilentMaster,
-    Priority, Version, VirtualAddress, Vrid,
+    Announce, Authentication, Centiseconds, Checksum, Heartbeat, InstanceSpec, Mark, Network,
+    OnSilentMaster, Priority, Route, Routing, Rule, Target, Verdict, Version, VirtualAddress, Vrid,
 };
 
 fn load(path: impl AsRef<Path>) -> Config {
@@ -393,6 +393,52 @@ fn real_servers_inherit_what_they_do_not_say() {
     assert_eq!(config.virtual_servers[1].real_servers, [fourth, fifth]);
 }
 
+/// Of the first instance in `everything.toml`.
+fn routing() -> Routing {
+    let network = |text: &str, prefix| Network { address: ip(text), prefix };
+    let full = Route {
+        via: Some(ip("192.0.2.1")),
+        interface: Some("eth1".to_owned()),
+        source: Some(ip("192.0.2.10")),
+        metric: 100,
+        table: 1000,
+        scope: Some(vrrp::Scope::Link),
+        on_link: true,
+        mtu: Some(1400),
+        ..Route::new(network("0.0.0.0", 0))
+    };
+    let direct =
+        Route { interface: Some("eth1".to_owned()), ..Route::new(network("10.2.0.0", 16)) };
+    let none = Route { verdict: Some(Verdict::Prohibit), ..Route::new(network("10.3.0.1", 32)) };
+    let six = Route { via: Some(ip("2001:db8::1")), ..Route::new(network("::", 0)) };
+    let plain = Rule {
+        priority: 1000,
+        from: network("192.0.2.10", 32),
+        to: None,
+        iif: None,
+        oif: None,
+        mark: None,
+        target: Target::Table(1000),
+    };
+    let whole = Rule {
+        priority: 1001,
+        from: network("::", 0),
+        to: Some(network("2001:db8:1::", 48)),
+        iif: Some("eth0".to_owned()),
+        oif: Some("eth1".to_owned()),
+        mark: Some(Mark { value: 0x10, mask: 0xff }),
+        target: Target::Table(100),
+    };
+    let marked = Rule {
+        priority: 1002,
+        from: network("0.0.0.0", 0),
+        mark: Some(Mark { value: 7, mask: u32::MAX }),
+        target: Target::Refuse(Verdict::Blackhole),
+        ..plain.clone()
+    };
+    Routing { routes: vec![full, direct, none, six], rules: vec![plain, whole, marked] }
+}
+
 #[test]
 fn vrrp_instances_with_every_key_and_with_few() {
     let config = load("tests/good/everything.toml");
@@ -426,6 +472,8 @@ fn vrrp_instances_with_every_key_and_with_few() {
                 ..address("192.0.2.13", 24, "eth0", None)
             },
         ],
+        routing: routing(),
+        accept: false,
         vmac: None,
         announce: Announce { repeat: 3, delay: Duration::ZERO, refresh: Duration::from_secs(3600) },
         heartbeats: vec![Heartbeat {
@@ -453,6 +501,8 @@ fn vrrp_instances_with_every_key_and_with_few() {
         authentication: None,
         addresses: vec![address("192.0.2.12", 24, "vrrp.52", None)],
         excluded_addresses: Vec::new(),
+        routing: Routing::default(),
+        accept: true,
         vmac: Some("vrrp.52".to_owned()),
         announce: Announce { repeat: 5, delay: Duration::from_secs(5), refresh: Duration::ZERO },
         heartbeats: Vec::new(),

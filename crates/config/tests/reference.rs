@@ -38,6 +38,8 @@ checks = [
 [vrrp_instance.VI_1]
 zzzzzzzz = 1
 virtual_addresses = [{ zzzzzzzz = 1 }]
+virtual_routes = [{ zzzzzzzz = 1 }]
+virtual_rules = [{ zzzzzzzz = 1 }]
 authentication = { zzzzzzzz = 1 }
 announce = { zzzzzzzz = 1 }
 heartbeats = [{ zzzzzzzz = 1 }]
@@ -87,6 +89,8 @@ const HEADINGS: &[(&str, &str)] = &[
     ("`grpc_check`", "`grpc_check`"),
     ("a VRRP instance", "`[vrrp_instance.NAME]`"),
     ("a virtual address", "`virtual_addresses` and `excluded_addresses`"),
+    ("a virtual route", "`virtual_routes`"),
+    ("a virtual rule", "`virtual_rules`"),
     ("`authentication`", "`authentication`"),
     ("`announce`", "`announce`"),
     ("a heartbeat", "`heartbeats`"),

@@ -54,6 +54,10 @@ fn difference(old: &InstanceSpec, new: &InstanceSpec) -> String {
         let added = after.difference(&before).copied();
         words.push(format!("{} -> {}", addresses(gone), addresses(added)));
     }
+    let gone = old.routing.without(&new.routing);
+    let added = new.routing.without(&old.routing);
+    words.extend(gone.words().map(|what| format!("no {what}")));
+    words.extend(added.words());
     if words.is_empty() {
         words.push("other settings".to_owned());
     }

@@ -104,6 +104,11 @@ pub enum EventKind {
         /// The address.
         address: VirtualAddress,
     },
+    /// A route or rule that was gone, or was refused before, was added.
+    RoutingPutBack {
+        /// Which, in words.
+        what: String,
+    },
     /// Something is as it should not be. It is told once.
     Begins(Trouble),
     /// It is no longer so.
@@ -124,6 +129,7 @@ impl Event {
             EventKind::Rival { .. }
             | EventKind::IntervalLearnt { .. }
             | EventKind::PutBack { .. }
+            | EventKind::RoutingPutBack { .. }
             | EventKind::Begins(_)
             | EventKind::Trouble(_) => true,
             EventKind::RivalGone { .. } | EventKind::Priority { .. } | EventKind::Over(_) => false,
@@ -157,6 +163,11 @@ impl fmt::Display for Event {
                      back; more of these within a minute are only counted"
                 )
             }
+            EventKind::RoutingPutBack { what } => write!(
+                f,
+                "the {what} was missing, and is put back; more of these within a minute are \
+                 only counted"
+            ),
             EventKind::IntervalLearnt { address, theirs, own } => write!(
                 f,
                 "{address} sends its adverts every {theirs}, advert_interval here is {own}: the \

@@ -12,19 +12,21 @@ mod event;
 mod group;
 mod instance;
 pub mod packet;
+mod routing;
 pub mod shell;
 pub mod spec;
 pub mod standing;
 mod timer;
 mod track;
 
-pub use netif::Scope;
+pub use netif::{MAIN as MAIN_TABLE, Mark, Network, Route, RouteKey, Rule, Scope, Target, Verdict};
 
 pub use episode::Trouble;
 pub use event::{Event, EventKind, State};
 pub use group::{Group, GroupStatus, Hold, Order};
-pub use instance::{AddressStatus, Input, Instance, InstanceStatus, Master, Output};
+pub use instance::{AddressStatus, Input, Instance, InstanceStatus, Master, Output, RoutingStatus};
 pub use packet::{Advert, DropCause, IpHeader, Refusal};
+pub use routing::Routing;
 pub use spec::{
     Announce, Authentication, Centiseconds, Checksum, Family, Heartbeat, InstanceSpec,
     OnSilentMaster, Priority, Version, VirtualAddress, Vrid,

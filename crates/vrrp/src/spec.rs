@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::packet::{GROUP, GROUP_V6, TTL};
+use crate::routing::Routing;
 use crate::track::Track;
 
 /// Virtual router identifier, 1 to 255; equal on both directors, unique on the link.
@@ -122,7 +123,7 @@ impl Family {
     }
 
     /// The address that no host has.
-    pub(crate) fn unspecified(self) -> IpAddr {
+    pub fn unspecified(self) -> IpAddr {
         match self {
             Self::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
             Self::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
@@ -298,6 +299,12 @@ pub struct InstanceSpec {
     /// The addresses that follow the master too, of any family, but are in no packet. keepalived:
     /// `virtual_ipaddress_excluded`.
     pub excluded_addresses: Vec<VirtualAddress>,
+    /// The routes and rules that follow the master.
+    pub routing: Routing,
+    /// Whether a master that does not own the addresses takes in what is sent to them, beyond the
+    /// virtual services: `Accept_Mode` of RFC 9568 §6.1. The state machine has no use for it.
+    /// keepalived: `accept` and `no_accept`.
+    pub accept: bool,
     /// Name of the interface with the virtual MAC, which is made on top of [`Self::interface`];
     /// `None`: the addresses have the MAC of the interface that they are on. keepalived: `use_vmac`.
     pub vmac: Option<String>,
@@ -334,6 +341,8 @@ impl InstanceSpec {
             authentication: None,
             addresses: Vec::new(),
             excluded_addresses: Vec::new(),
+            routing: Routing::default(),
+            accept: true,
             vmac: None,
             announce: Announce::default(),
             heartbeats: Vec::new(),

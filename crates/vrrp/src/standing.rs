@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::instance::Master;
+use crate::routing::Routing;
 use crate::spec::Centiseconds;
 use crate::track::{Condition, Thing};
 
@@ -53,6 +54,9 @@ pub enum Role {
 pub struct Holding {
     /// The addresses on its interfaces.
     pub addresses: Vec<HeldAddress>,
+    /// The routes and rules. A program before them knows none.
+    #[serde(default)]
+    pub routing: Routing,
     /// From one advert to the next.
     pub interval: Centiseconds,
     /// The advert, one packet for each receiver.

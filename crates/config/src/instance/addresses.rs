@@ -16,7 +16,7 @@ const MOST_IPV6: usize = 90;
 /// A label has 15 bytes (`IFNAMSIZ` less the closing NUL).
 const LONGEST_LABEL: usize = 15;
 
-const SCOPES: [(&str, Scope); 4] = [
+pub(super) const SCOPES: [(&str, Scope); 4] = [
     ("global", Scope::Global),
     ("site", Scope::Site),
     ("link", Scope::Link),

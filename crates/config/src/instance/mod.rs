@@ -2,6 +2,7 @@
 
 mod addresses;
 mod heartbeats;
+mod routing;
 mod transport;
 mod vmac;
 
@@ -35,6 +36,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 struct Seen {
     vrids: Unique<(String, Vrid, Option<Family>)>,
     vmacs: Unique<String>,
+    routing: routing::Seen,
     /// Link-local addresses belong to their interface.
     addresses: Unique<(IpAddr, Option<String>)>,
 }
@@ -104,6 +106,8 @@ fn instance(
         let place = vmac.as_ref().map(|vmac| vmac.value.as_str()).or(device);
         let addresses = Addresses::read(t, place, version);
         let family = addresses.as_ref().map(Addresses::family);
+        let routing = routing::read(t, family, &mut seen.routing);
+        let accept = accept(t, priority);
         let transport = Transport::read(t, family, version);
         let announce = t.or("announce", Announce::default(), announce);
         let heartbeats = heartbeats::read(t, interface.as_ref(), family);
@@ -146,6 +150,8 @@ fn instance(
             authentication: authentication.map(|at| at.value),
             addresses: addresses.in_packets(),
             excluded_addresses: addresses.beyond(),
+            routing,
+            accept: accept?,
             vmac: vmac.map(|vmac| vmac.value),
             announce: announce?.value,
             heartbeats,
@@ -220,6 +226,19 @@ fn preemption(
         }
     }
     (preempt.map(|at| at.value), delay.map(|at| at.value))
+}
+
+/// `accept`.
+fn accept(t: &mut Table<'_>, priority: Option<At<Priority>>) -> Option<bool> {
+    let accept = t.or("accept", true, Value::bool)?;
+    if let Some(priority) = priority.filter(|at| at.value == Priority::OWNER && !accept.value) {
+        let message = "`accept = false` with priority 255";
+        let finding = Finding::new(accept.place, message, "has no effect");
+        let help = "255 says that this host owns the addresses, and an owner takes in what is sent \
+                    to them; a director has 1 to 254";
+        t.report.add(finding.related(priority.place, "the owner").help(help));
+    }
+    Some(accept.value)
 }
 
 /// `authentication`, which only version 2 has.

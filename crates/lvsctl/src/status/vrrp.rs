@@ -59,6 +59,12 @@ fn details(instance: &VrrpStatus) -> Vec<String> {
         let tracked: Vec<String> = instance.tracked.iter().map(tracked).collect();
         lines.push(format!("tracks {}", tracked.join(", ")));
     }
+    lines.extend(
+        instance
+            .routing
+            .iter()
+            .map(|one| format!("{}: {}", one.what, if one.held { "here" } else { "not here" })),
+    );
     lines.extend(instance.troubles.iter().map(|trouble| format!("TROUBLE: {trouble}")));
     let telling = |name: &str| name.starts_with("dropped") || name == "two masters";
     let counted = instance.counters.iter().filter(|c| c.value > 0 && telling(&c.name));

@@ -18,6 +18,7 @@ fn packet(priority: u8) -> Packet {
 
 fn holding(interval: u16) -> Holding {
     Holding {
+        routing: vrrp::Routing::default(),
         addresses: vec![HeldAddress {
             address: IpAddr::from([10, 0, 0, 100]),
             prefix: 24,

@@ -1,8 +1,10 @@
 //! The VRRP part of the status document.
 
-use api::{Counter, TrackedStatus, VirtualAddressStatus, VrrpGroupStatus, VrrpStatus};
+use api::{
+    Counter, TrackedStatus, VirtualAddressStatus, VirtualRoutingStatus, VrrpGroupStatus, VrrpStatus,
+};
 use vrrp::shell::Statuses;
-use vrrp::{AddressStatus, GroupStatus, InstanceStatus, TrackStatus};
+use vrrp::{AddressStatus, GroupStatus, InstanceStatus, RoutingStatus, TrackStatus};
 
 use crate::clock::since;
 
@@ -26,6 +28,14 @@ pub(super) fn instance(instance: &InstanceStatus) -> VrrpStatus {
             .map(|AddressStatus { address, held }| VirtualAddressStatus {
                 address: format!("{}/{}", address.address, address.prefix),
                 interface: address.interface.clone(),
+                held: *held,
+            })
+            .collect(),
+        routing: instance
+            .routing
+            .iter()
+            .map(|RoutingStatus { what, held }| VirtualRoutingStatus {
+                what: what.clone(),
                 held: *held,
             })
             .collect(),

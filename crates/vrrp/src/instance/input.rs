@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::event::Event;
 use crate::group::Order;
 use crate::packet::IpHeader;
+use crate::routing::Routing;
 use crate::spec::{Heartbeat, InstanceSpec, VirtualAddress};
 use crate::standing::Standing;
 use crate::track::{Condition, Thing};
@@ -38,6 +39,8 @@ pub enum Input {
     Group(Order),
     /// A master's address was gone, and is added again.
     PutBack(VirtualAddress),
+    /// A route or rule of a master was not there, and is added: which, in words.
+    RoutingPutBack(String),
     /// Changed settings. Interface and VRID are what an instance is, so they do not change.
     Reconfigure(Box<InstanceSpec>),
     /// lvsd stops, or the instance is no longer defined.
@@ -76,6 +79,10 @@ pub enum Output {
     AddAddresses(Vec<VirtualAddress>),
     /// Remove these addresses; one that is not there is fine.
     RemoveAddresses(Vec<VirtualAddress>),
+    /// Add these routes and rules; one that is there already is fine.
+    AddRouting(Routing),
+    /// Remove these routes and rules; one that is not there is fine.
+    RemoveRouting(Routing),
     /// Tell the neighbours of these addresses: one burst of gratuitous ARP and unsolicited neighbour
     /// advertisements.
     Announce(Vec<VirtualAddress>),

@@ -22,11 +22,12 @@ use self::heartbeat::Path;
 pub use self::input::{Input, Master, Output};
 pub(crate) use self::resume::Vitals;
 use self::status::Counters;
-pub use self::status::{AddressStatus, InstanceStatus};
+pub use self::status::{AddressStatus, InstanceStatus, RoutingStatus};
 use crate::episode::Episodes;
 use crate::event::{Event, EventKind, State};
 use crate::group::Hold;
 use crate::packet::{Advert, DropCause, Refusal};
+use crate::routing::Routing;
 use crate::spec::{Centiseconds, Heartbeat, InstanceSpec, Priority, Version, VirtualAddress};
 use crate::standing::Role;
 use crate::timer::{Timer, TimerTable};
@@ -82,6 +83,8 @@ pub struct Instance {
     learnt: Option<Centiseconds>,
     /// When it was last said that an address was put back.
     put_back_said: Option<Instant>,
+    /// The same of a route or rule.
+    routing_put_back_said: Option<Instant>,
     timers: TimerTable,
     counters: Counters,
     outputs: VecDeque<Output>,
@@ -117,6 +120,7 @@ impl Instance {
             reported: Vec::new(),
             learnt: None,
             put_back_said: None,
+            routing_put_back_said: None,
             timers: TimerTable::starting_at(spec.start_delay, now),
             spec,
             counters: Counters::default(),
@@ -157,6 +161,7 @@ impl Instance {
             Input::Tracked(thing, condition) => self.tracked(thing, condition, now),
             Input::Group(order) => self.order(order, now),
             Input::PutBack(address) => self.put_back(address, now),
+            Input::RoutingPutBack(what) => self.routing_put_back(what, now),
             Input::Reconfigure(spec) => self.reconfigure(*spec, now),
             Input::Shutdown => self.shutdown(now),
         }
@@ -289,8 +294,7 @@ impl Instance {
     /// At the start: a crash may have left the addresses on the interface.
     fn remove_leftovers(&mut self) {
         if self.state == State::Initialize {
-            self.outputs
-                .push_back(Output::RemoveAddresses(self.spec.all_addresses().cloned().collect()));
+            self.remove_all();
             self.set_vmac(false);
         }
     }
@@ -330,8 +334,26 @@ impl Instance {
         self.tie_since = None;
         self.wants = None;
         if self.state == State::Master {
-            self.outputs
-                .push_back(Output::RemoveAddresses(self.spec.all_addresses().cloned().collect()));
+            self.remove_all();
+        }
+    }
+
+    /// A route may have one of the addresses as its source: it goes before them.
+    fn remove_all(&mut self) {
+        self.remove_routing(self.spec.routing.clone());
+        let addresses = self.spec.all_addresses().cloned().collect();
+        self.outputs.push_back(Output::RemoveAddresses(addresses));
+    }
+
+    fn add_routing(&mut self, routing: Routing) {
+        if !routing.is_empty() {
+            self.outputs.push_back(Output::AddRouting(routing));
+        }
+    }
+
+    fn remove_routing(&mut self, routing: Routing) {
+        if !routing.is_empty() {
+            self.outputs.push_back(Output::RemoveRouting(routing));
         }
     }
 
@@ -357,6 +379,7 @@ impl Instance {
         self.set_vmac(true);
         self.send_advert(self.priority().get());
         self.outputs.push_back(Output::AddAddresses(self.spec.all_addresses().cloned().collect()));
+        self.add_routing(self.spec.routing.clone());
         self.announce();
         self.transition(State::Master, reason, now);
         self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
@@ -429,17 +452,32 @@ impl Instance {
     /// Another program may take an address away again and again: it is said once a minute.
     fn put_back(&mut self, address: VirtualAddress, now: Instant) {
         self.counters.put_back += 1;
-        if self.put_back_said.is_none_or(|at| now >= at + Duration::from_secs(60)) {
-            self.put_back_said = Some(now);
+        if is_due(&mut self.put_back_said, now) {
             self.event(EventKind::PutBack { address: address.clone() });
         }
         self.outputs.push_back(Output::Announce(vec![address]));
+    }
+
+    fn routing_put_back(&mut self, what: String, now: Instant) {
+        self.counters.routing_put_back += 1;
+        if is_due(&mut self.routing_put_back_said, now) {
+            self.event(EventKind::RoutingPutBack { what });
+        }
     }
 
     fn event(&mut self, kind: EventKind) {
         let instance = self.spec.name.clone();
         self.outputs.push_back(Output::Event(Event { instance, kind }));
     }
+}
+
+/// Whether it is to be said again what was said then.
+fn is_due(said: &mut Option<Instant>, now: Instant) -> bool {
+    let is_due = said.is_none_or(|at| now >= at + Duration::from_secs(60));
+    if is_due {
+        *said = Some(now);
+    }
+    is_due
 }
 
 /// An interval of 0 would be an endless stream of adverts; the shortest on the wire is 10 ms.

@@ -45,6 +45,7 @@ impl Instance {
                 };
                 let gone = missing(&self.spec, &old);
                 let new = missing(&old, &self.spec);
+                self.remove_routing(old.routing.without(&self.spec.routing));
                 if !gone.is_empty() {
                     self.outputs.push_back(Output::RemoveAddresses(gone));
                 }
@@ -52,6 +53,9 @@ impl Instance {
                 self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
                 if !new.is_empty() {
                     self.outputs.push_back(Output::AddAddresses(new.clone()));
+                }
+                self.add_routing(self.spec.routing.without(&old.routing));
+                if !new.is_empty() {
                     self.outputs.push_back(Output::Announce(new));
                 }
                 self.timers.stop(Timer::Refresh);

@@ -71,6 +71,7 @@ impl Instance {
         });
         Holding {
             addresses: held.collect(),
+            routing: self.spec.routing.clone(),
             interval: self.spec.advert_interval,
             adverts: packets(self.priority().get()),
             farewells: packets(0),

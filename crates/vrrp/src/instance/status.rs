@@ -36,6 +36,8 @@ pub struct InstanceStatus {
     pub master: Option<Master>,
     /// The virtual addresses.
     pub addresses: Vec<AddressStatus>,
+    /// The routes and rules.
+    pub routing: Vec<RoutingStatus>,
     /// What should not be, in words.
     pub troubles: Vec<String>,
     /// Counters by name.
@@ -52,6 +54,15 @@ pub struct AddressStatus {
     pub held: bool,
 }
 
+/// A route or a rule as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoutingStatus {
+    /// Which, in words: `route 10.1.0.0/16 via 192.0.2.1`.
+    pub what: String,
+    /// Whether it is in the kernel; corrected as [`AddressStatus::held`] is.
+    pub held: bool,
+}
+
 /// Packets and events since the instance was made.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counters {
@@ -60,6 +71,7 @@ pub(super) struct Counters {
     pub(super) became_master: u64,
     pub(super) rivals: u64,
     pub(super) put_back: u64,
+    pub(super) routing_put_back: u64,
     pub(super) received_over_paths: u64,
     pub(super) troubles: u64,
     pub(super) dropped: BTreeMap<DropCause, u64>,
@@ -75,6 +87,7 @@ impl Instance {
             ("became master".to_owned(), counters.became_master),
             ("two masters".to_owned(), counters.rivals),
             ("addresses put back".to_owned(), counters.put_back),
+            ("routes and rules put back".to_owned(), counters.routing_put_back),
             ("adverts received over heartbeats".to_owned(), counters.received_over_paths),
             ("troubles".to_owned(), counters.troubles),
         ];
@@ -104,6 +117,7 @@ impl Instance {
             },
             master: self.master,
             addresses: addresses.collect(),
+            routing: self.spec.routing.words().map(|what| RoutingStatus { what, held }).collect(),
             troubles: self.troubles(),
             counters: named,
         }

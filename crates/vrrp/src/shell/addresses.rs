@@ -62,6 +62,8 @@ impl Worker {
                 Err(error) => self.trouble(at, error.to_string()),
             }
         }
+        // The kernel takes the routes away whose source they were.
+        self.look_at_routing_soon();
     }
 
     /// A master's address that another program has removed comes back.
@@ -100,7 +102,7 @@ impl Worker {
         }
     }
 
-    fn masters(&self) -> Vec<usize> {
+    pub(super) fn masters(&self) -> Vec<usize> {
         let is_master = |at: &usize| self.runners[*at].instance.state() == State::Master;
         (0..self.runners.len()).filter(is_master).collect()
     }

@@ -19,6 +19,8 @@ impl Worker {
                 Output::Probe(addresses) => self.probe(at, &addresses),
                 Output::AddAddresses(addresses) => self.add_addresses(at, &addresses),
                 Output::RemoveAddresses(addresses) => self.remove_addresses(at, &addresses),
+                Output::AddRouting(routing) => self.add_routing(at, &routing),
+                Output::RemoveRouting(routing) => self.remove_routing(at, &routing),
                 Output::Announce(addresses) => self.announce(at, &addresses),
                 Output::Event(event) => self.say(event),
             }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use netif::{Netlink, NewAddress};
 
+use super::routing;
 use super::socket::AdvertSender;
 use crate::standing::{Holding, Packet, Standing};
 
@@ -47,7 +48,7 @@ impl Fencer {
         self.senders.remove(instance);
     }
 
-    /// Removes the addresses and gives mastership up, in this order: a backup with a high priority
+    /// Removes addresses, routes and rules and gives mastership up, in this order: a backup with a high priority
     /// takes over within milliseconds. Returns what did not work, in words.
     pub fn fence(&mut self, holdings: &[Holding]) -> Vec<String> {
         let mut failed = self.remove(holdings);
@@ -57,19 +58,23 @@ impl Fencer {
         failed
     }
 
-    /// Removes the addresses. Returns what did not work, in words.
+    /// Removes the routes and rules, and the addresses. Returns what did not work, in words.
     pub(super) fn remove(&mut self, holdings: &[Holding]) -> Vec<String> {
+        let netlink = match &mut self.netlink {
+            Some(netlink) => netlink,
+            None => match Netlink::open() {
+                Ok(netlink) => self.netlink.insert(netlink),
+                Err(error) => return vec![error.to_string()],
+            },
+        };
         let mut failed = Vec::new();
-        for held in holdings.iter().flat_map(|holding| &holding.addresses) {
-            let address = NewAddress::new(&held.interface, held.address, held.prefix);
-            let removed = match &mut self.netlink {
-                Some(netlink) => netlink.delete_address_alone(&address),
-                None => Netlink::open().and_then(|netlink| {
-                    self.netlink.insert(netlink).delete_address_alone(&address)
-                }),
-            };
-            if let Err(error) = removed {
-                failed.push(error.to_string());
+        for holding in holdings {
+            failed.extend(routing::delete(netlink, &holding.routing));
+            for held in &holding.addresses {
+                let address = NewAddress::new(&held.interface, held.address, held.prefix);
+                if let Err(error) = netlink.delete_address_alone(&address) {
+                    failed.push(error.to_string());
+                }
             }
         }
         failed

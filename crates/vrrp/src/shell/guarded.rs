@@ -101,6 +101,7 @@ impl Worker {
                             };
                             !wanted.all_addresses().any(is)
                         });
+                        left.routing = left.routing.without(&wanted.routing);
                     }
                     runner.instance.handle(Input::Resume(Box::new(standing)), now);
                     left.map_or_else(Vec::new, |left| fencer.remove(&[left]))

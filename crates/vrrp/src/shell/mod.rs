@@ -16,6 +16,7 @@ mod interfaces;
 mod neighbour;
 mod paths;
 mod probe;
+mod routing;
 mod socket;
 mod tracking;
 mod vmac;

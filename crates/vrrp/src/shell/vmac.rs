@@ -62,6 +62,7 @@ impl Worker {
         if self.runners[at].instance.state() == State::Master {
             self.set_vmac(at, true);
             self.restore_missing();
+            self.look_at_routing_soon();
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ impl Worker {
                 self.interfaces.remove_address(&address);
                 self.put_back(&address);
             }
+            Ok(netif::Event::RoutingGone) => {}
             Ok(netif::Event::Resync) => self.look_again(),
             Err(error) => {
                 self.trouble_everywhere(&format!("watching the interfaces: {error}"));
@@ -34,6 +35,7 @@ impl Worker {
             }
         }
         self.look_at_interfaces();
+        self.look_at_routing_soon();
     }
 
     /// News were lost.

@@ -49,6 +49,8 @@ pub(super) struct Runner {
     pub(super) vmac: Option<u32>,
     /// Its addresses were refused.
     pub(super) refused: Option<Refused>,
+    /// Its routes and rules that were refused, in words, and why.
+    pub(super) refused_routing: BTreeMap<String, String>,
     /// The last advert could not be sent, and that was said.
     pub(super) send_failed: bool,
     pub(super) paths: BTreeMap<Heartbeat, PathRunner>,
@@ -85,6 +87,10 @@ pub(super) struct Worker {
     pub(super) events: Sender<Event>,
     /// When to look at the interfaces without news of them: something did not work.
     pub(super) look_again_at: Option<Instant>,
+    /// When to look whether the masters' routes and rules are there.
+    pub(super) routing_at: Option<Instant>,
+    /// The monitor tells of routes and rules.
+    pub(super) watches_routing: bool,
     /// Until then the kernel's news are not asked for.
     pub(super) monitor_paused: bool,
     /// Keys of `/proc/sys` that were raised for virtual MACs, with what they were.
@@ -119,11 +125,15 @@ impl Worker {
             commands,
             events,
             look_again_at: None,
+            routing_at: None,
+            watches_routing: false,
             monitor_paused: false,
             raised: BTreeMap::new(),
             teller: None,
         };
         worker.add(specs);
+        let standings = watched.as_ref().map_or(&[][..], |watched| &watched.standings);
+        worker.remove_stale_routing(standings);
         if let Some(watched) = watched {
             worker.resume(watched);
         }
@@ -136,7 +146,7 @@ impl Worker {
             self.settle();
             let timers = self.runners.iter().filter_map(|r| r.instance.poll_timeout());
             let beat = self.teller.as_ref().map(Teller::beat_at);
-            let next = timers.chain(self.look_again_at).chain(beat).min();
+            let next = timers.chain(self.look_again_at).chain(self.routing_at).chain(beat).min();
             let timeout = async {
                 match next {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -188,6 +198,7 @@ impl Worker {
             readiness: None,
             vmac: None,
             refused: None,
+            refused_routing: BTreeMap::new(),
             send_failed: false,
             paths: BTreeMap::new(),
             told: None,
@@ -208,6 +219,9 @@ impl Worker {
             self.monitor_paused = false;
             self.look_again();
             self.look_at_interfaces();
+        }
+        if self.routing_at.is_some_and(|at| at <= now) {
+            self.restore_routing();
         }
         self.beat(now);
     }
@@ -241,6 +255,10 @@ impl Worker {
             for address in &mut status.addresses {
                 address.held = self.interfaces.has(&address.address);
             }
+            for one in &mut status.routing {
+                one.held &= !runner.refused_routing.contains_key(&one.what);
+            }
+            status.troubles.extend(runner.refused_routing.values().cloned());
             status
         });
         Statuses { instances: instances.collect(), groups: self.group_statuses() }

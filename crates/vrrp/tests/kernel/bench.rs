@@ -15,7 +15,7 @@ use vrrp::{
 };
 
 /// Far beyond what any of this takes.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs a program and returns what it prints.
 pub(crate) fn run(command: &str) -> String {

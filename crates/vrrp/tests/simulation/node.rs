@@ -26,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) works: [bool; 2],
     /// Whether each segment's virtual address is on its interface.
     pub(crate) holds: Vec<bool>,
+    /// Whether each segment's routes are there.
+    routes: Vec<bool>,
     /// Until then the process gets no turn.
     pub(crate) frozen: Option<Instant>,
     /// `None`: it does not run.
@@ -56,6 +58,7 @@ impl Node {
             links: vec![true; segments + 1],
             works: [true; 2],
             holds: vec![false; segments],
+            routes: vec![false; segments],
             frozen: None,
             running: None,
             drift,
@@ -231,7 +234,15 @@ impl Node {
                     sent.push((self.specs.len(), header, payload));
                 }
                 Output::AddAddresses(_) => self.holds[segment] = true,
-                Output::RemoveAddresses(_) => self.holds[segment] = false,
+                Output::RemoveAddresses(_) => {
+                    assert!(!self.routes[segment], "an address goes before the route from it");
+                    self.holds[segment] = false;
+                }
+                Output::AddRouting(_) => {
+                    assert!(self.holds[segment], "a route comes before the address it is from");
+                    self.routes[segment] = true;
+                }
+                Output::RemoveRouting(_) => self.routes[segment] = false,
                 Output::SetVirtualMac { .. } | Output::Announce(_) | Output::Probe(_) => {}
                 Output::Event(_) => {}
             }
@@ -251,6 +262,7 @@ impl Node {
         for (segment, instance) in instances.iter().enumerate() {
             let master = states[segment] == State::Master;
             assert_eq!(self.holds[segment], master, "{address} holds segment {segment} wrongly");
+            assert_eq!(self.routes[segment], master, "{address} routes segment {segment} wrongly");
             let waits = instance.poll_timeout().is_some();
             let works = matches!(states[segment], State::Master | State::Backup);
             let asks = || {

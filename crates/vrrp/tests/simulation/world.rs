@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use testkit::Random;
 use vrrp::{
-    Centiseconds, Heartbeat, Input, InstanceSpec, IpHeader, Priority, Thing, Track, Version,
-    VirtualAddress, Vrid,
+    Centiseconds, Heartbeat, Input, InstanceSpec, IpHeader, Network, Priority, Route, Routing,
+    Thing, Track, Version, VirtualAddress, Vrid,
 };
 
 use crate::node::{Node, SCRIPTS, Sent, path_to};
@@ -52,6 +52,7 @@ impl World {
                         24,
                         &format!("eth{segment}"),
                     )],
+                    routing: routing(segment),
                     track: tracks(),
                     heartbeats: if has_paths { paths(number, count) } else { Vec::new() },
                     group: grouped.then(|| "G".to_owned()),
@@ -262,6 +263,13 @@ pub(crate) fn paths(number: usize, count: usize) -> Vec<Heartbeat> {
 fn spec(number: usize, segment: usize) -> InstanceSpec {
     let vrid = Vrid::new(u8::try_from(7 + segment).unwrap()).unwrap();
     InstanceSpec::new(&format!("n{number}s{segment}"), &format!("eth{segment}"), vrid)
+}
+
+/// A route from the virtual address of the segment.
+fn routing(segment: usize) -> Routing {
+    let everything = Network::everything(address(segment, 100));
+    let route = Route { source: Some(address(segment, 100)), ..Route::new(everything) };
+    Routing { routes: vec![route], rules: Vec::new() }
 }
 
 fn tracks() -> Vec<Track> {

@@ -1,7 +1,11 @@
 //! Start, stop, faults and changed settings.
 
+use netif::{Network, Route, Rule, Target};
+
 use super::*;
 use crate::group::{Hold, Order};
+use crate::routing::Routing;
+use crate::standing::Role;
 use crate::track::{Condition, Thing, Track};
 
 /// A live master with a longer interval is not lost by a reload of something else, and a dead one
@@ -222,4 +226,73 @@ fn an_address_that_is_put_back_is_announced_and_said_once_a_minute() {
     bench.pass(60_000);
     assert_eq!(bench.input(put_back).len(), 2);
     assert_eq!(bench.instance.counters.put_back, 3);
+}
+
+fn routing(routes: &[&str]) -> Routing {
+    let route = |to: &&str| {
+        let to = Network { address: to.parse().unwrap(), prefix: 16 };
+        Route { source: Some("10.0.0.100".parse().unwrap()), ..Route::new(to) }
+    };
+    let rule = Rule {
+        priority: 1000,
+        from: Network { address: "10.0.0.100".parse().unwrap(), prefix: 32 },
+        to: None,
+        iif: None,
+        oif: None,
+        mark: None,
+        target: Target::Table(100),
+    };
+    Routing { routes: routes.iter().map(route).collect(), rules: vec![rule] }
+}
+
+/// A route from an address can be there only while the address is.
+#[test]
+fn routes_come_after_the_addresses_and_go_before_them() {
+    let all = "route 10.1.0.0/16 src 10.0.0.100, rule 1000: from 10.0.0.100/32 lookup 100";
+    let mut bench = Bench::new(InstanceSpec { routing: routing(&["10.1.0.0"]), ..spec(100) });
+    let before = [format!("remove {all}"), "remove 10.0.0.100".to_owned()];
+    assert_eq!(bench.input(Input::Up(OWN))[..2], before);
+    let words = bench.pass(5000);
+    let after = ["add 10.0.0.100", &format!("add {all}"), "announce 10.0.0.100"];
+    assert_eq!(words[1..4], after);
+    let Role::Master(holding) = bench.instance.standing().role else { panic!("no master") };
+    assert_eq!(holding.routing, bench.instance.spec().routing);
+    let words = bench.input(Input::Shutdown);
+    assert_eq!(words[..2], before);
+    assert_eq!(words[2], "advert 0 to 224.0.0.18");
+}
+
+#[test]
+fn changed_routes_of_a_master_are_a_difference() {
+    let with = |routes: &[&str]| InstanceSpec { routing: routing(routes), ..spec(100) };
+    let mut bench = Bench::master(with(&["10.1.0.0", "10.2.0.0"]));
+    assert_eq!(
+        bench.input(Input::Reconfigure(Box::new(with(&["10.2.0.0", "10.3.0.0"])))),
+        [
+            "remove route 10.1.0.0/16 src 10.0.0.100",
+            "advert 100 to 224.0.0.18",
+            "add route 10.3.0.0/16 src 10.0.0.100",
+        ]
+    );
+    assert_eq!(
+        bench.input(Input::Reconfigure(Box::new(spec(100)))),
+        [
+            "remove route 10.2.0.0/16 src 10.0.0.100, route 10.3.0.0/16 src 10.0.0.100, rule 1000: \
+             from 10.0.0.100/32 lookup 100",
+            "advert 100 to 224.0.0.18",
+        ]
+    );
+}
+
+#[test]
+fn a_route_that_is_put_back_is_said_once_a_minute() {
+    let mut bench = Bench::master(InstanceSpec { routing: routing(&["10.1.0.0"]), ..spec(100) });
+    let put_back = Input::RoutingPutBack("route 10.1.0.0/16".to_owned());
+    assert_eq!(
+        bench.input(put_back.clone()),
+        ["vrrp VI_1: the route 10.1.0.0/16 was missing, and is put back; more of these within \
+             a minute are only counted"]
+    );
+    assert_eq!(bench.input(put_back), [""; 0]);
+    assert_eq!(bench.instance.counters.routing_put_back, 2);
 }

@@ -129,6 +129,12 @@ impl Bench {
                 Output::SetVirtualMac { up } => format!("virtual MAC up: {up}"),
                 Output::AddAddresses(a) => format!("add {}", list(&a)),
                 Output::RemoveAddresses(a) => format!("remove {}", list(&a)),
+                Output::AddRouting(r) => {
+                    format!("add {}", r.words().collect::<Vec<_>>().join(", "))
+                }
+                Output::RemoveRouting(r) => {
+                    format!("remove {}", r.words().collect::<Vec<_>>().join(", "))
+                }
                 Output::Announce(a) => format!("announce {}", list(&a)),
                 Output::Event(event) => event.to_string(),
             })
