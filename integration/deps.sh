@@ -17,6 +17,7 @@ declare -A tools=(
     [ipvsadm]=ipvsadm       # the table to compare with
     [nginx]=nginx           # the real servers
     [keepalived]=keepalived # a VRRP peer to speak with
+    [nftables]=nft          # what `accept = false` needs
     [tcpdump]=tcpdump       # for whoever looks into the lab, as is curl
     [curl]=curl
 )

@@ -399,7 +399,7 @@ fn routing() -> Routing {
     let full = Route {
         via: Some(ip("192.0.2.1")),
         interface: Some("eth1".to_owned()),
-        source: Some(ip("192.0.2.10")),
+        source: Some(ip("10.0.0.1")),
         metric: 100,
         table: 1000,
         scope: Some(vrrp::Scope::Link),

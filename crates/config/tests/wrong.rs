@@ -493,6 +493,13 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     (
+        "vrrp_accept",
+        &[
+            (8, 5, "a route from 192.0.2.10, which takes nothing in"),
+            (15, 10, "`accept` is a string, not `true` or `false`"),
+        ],
+    ),
+    (
         "vrrp_addresses",
         &[
             (5, 5, "`33` is no prefix length"),

@@ -10,6 +10,7 @@ use api::PlannedInstance;
 use config::{Config, Global};
 use tokio::sync::{oneshot, watch};
 
+use crate::accept;
 use crate::director::{Director, Message, PlanAnswer};
 use crate::instances;
 use crate::notify::Notifier;
@@ -90,6 +91,7 @@ pub(crate) struct Keeper {
     trackers: Trackers,
     notifier: Notifier,
     maintenance: watch::Sender<Option<PathBuf>>,
+    accept: accept::Setter,
 }
 
 impl Keeper {
@@ -101,6 +103,7 @@ impl Keeper {
         vrrp: vrrp::shell::Handle,
         notifier: Notifier,
         maintenance: watch::Sender<Option<PathBuf>>,
+        accept: accept::Setter,
     ) -> Self {
         let mut trackers = Trackers::new(vrrp.track_writer());
         trackers.set(&config);
@@ -112,7 +115,18 @@ impl Keeper {
         let shown =
             Shown { origin, until: None, rollback: None, own_file: false, last_reload: None };
         let shown = watch::Sender::new(shown);
-        Self { in_force, own_file, global, shown, director, vrrp, trackers, notifier, maintenance }
+        Self {
+            in_force,
+            own_file,
+            global,
+            shown,
+            director,
+            vrrp,
+            trackers,
+            notifier,
+            maintenance,
+            accept,
+        }
     }
 
     /// What the status shows.
@@ -225,6 +239,7 @@ impl Keeper {
             match output {
                 Output::PutInForce(config) => {
                     self.notifier.set(&config);
+                    self.accept.set(&config);
                     self.vrrp.reload(config.vrrp_instances.clone());
                     self.trackers.set(&config);
                     // The director is gone only when lvsd stops.

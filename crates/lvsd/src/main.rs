@@ -1,5 +1,6 @@
 //! lvsd, the daemon of a Linux Virtual Server director.
 
+mod accept;
 mod apply;
 mod clock;
 mod definitions;

@@ -19,6 +19,7 @@ use ipvs::{TableService, Weight};
 use tokio::sync::{mpsc, oneshot, watch};
 use vrrp::shell::{Heard, StatusReader};
 
+use crate::accept::TroubleReader;
 use crate::clock::{since, until};
 use crate::definitions::{Request, Shown};
 use crate::director::{Director, Message, Sight};
@@ -39,6 +40,7 @@ pub(crate) struct Reporter {
     pub(crate) shown: watch::Receiver<Shown>,
     pub(crate) guard: worker::Guard,
     pub(crate) begin: Begin,
+    pub(crate) accept: TroubleReader,
 }
 
 impl Reporter {
@@ -57,6 +59,7 @@ impl Reporter {
         let Shown { origin, until: trial, rollback, own_file, last_reload } =
             self.shown.borrow().clone();
         let vrrp = self.vrrp.read().await;
+        let open = self.accept.borrow().clone();
         Ok(Status {
             router_id: self.router_id.clone(),
             daemon: DaemonStatus {
@@ -93,7 +96,11 @@ impl Reporter {
                 .map(|(operation, error)| FailingOperation { operation, error })
                 .collect(),
             vrrp_groups: vrrp.groups.iter().map(|group| instances::group(group, &vrrp)).collect(),
-            vrrp_instances: vrrp.instances.iter().map(instances::instance).collect(),
+            vrrp_instances: vrrp
+                .instances
+                .iter()
+                .map(|one| instances::instance(one, open.as_ref()))
+                .collect(),
             checks: checks(statistics),
         })
     }

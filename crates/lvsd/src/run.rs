@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use vrrp::{EventKind, State};
 
 use crate::RunArguments;
+use crate::accept::Accept;
 use crate::definitions::{Keeper, Request};
 use crate::director::{self, Director, Message, Parts};
 use crate::guard::link::{Begin, FromWorker, Link};
@@ -56,8 +57,10 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         };
         let (sender, requests) = mpsc::channel(1);
         let watched = vrrp::shell::Watched { watch: Box::new(guard.clone()), standings };
-        let mut daemon =
-            Daemon::start(arguments, config, client, sender, (guard.clone(), begin), watched)?;
+        // Before the addresses.
+        let accept = Accept::start(&config, !watched.standings.is_empty()).await;
+        let parts = (guard.clone(), begin, accept);
+        let mut daemon = Daemon::start(arguments, config, client, sender, parts, watched)?;
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server::serve(listener, daemon.reporter.clone(), stopped));
         guard.tell(&FromWorker::Ready);
@@ -118,6 +121,7 @@ struct Daemon {
     reporter: Arc<Reporter>,
     guard: worker::Guard,
     notifier: Notifier,
+    accept: Accept,
     /// VRRP has ended, and everybody has been told.
     all_told: oneshot::Receiver<()>,
 }
@@ -128,7 +132,7 @@ impl Daemon {
         config: Config,
         client: Option<ipvs::Client>,
         requests: mpsc::Sender<Request>,
-        (guard, begin): (worker::Guard, Begin),
+        (guard, begin, accept): (worker::Guard, Begin, Accept),
         watched: vrrp::shell::Watched,
     ) -> anyhow::Result<Self> {
         let (director, messages) = std::sync::mpsc::channel();
@@ -177,6 +181,7 @@ impl Daemon {
             vrrp,
             notifier.clone(),
             maintenance,
+            accept.setter(),
         );
         let reporter = Arc::new(Reporter {
             director: director.clone(),
@@ -188,8 +193,9 @@ impl Daemon {
             shown: keeper.shown(),
             guard: guard.clone(),
             begin,
+            accept: accept.trouble(),
         });
-        Ok(Self { keeper, director, director_thread, reporter, guard, notifier, all_told })
+        Ok(Self { keeper, director, director_thread, reporter, guard, notifier, accept, all_told })
     }
 
     /// Takes the new definitions, if the file is right; otherwise nothing changes.
@@ -218,6 +224,7 @@ impl Daemon {
         };
         let notified = tokio::spawn(notified);
         end_director(&self.director, self.director_thread, Message::Stop).await;
+        self.accept.stop().await;
         // An error means that it panicked, which was printed.
         let _ = notified.await;
     }

@@ -43,10 +43,7 @@ impl Pings {
     /// # Errors
     /// When the socket cannot be opened.
     pub fn start(client: &Host, address: IpAddr) -> Result<Self> {
-        client.set_sysctl("net/ipv4/ping_group_range", "0 2147483647")?;
-        let target = SocketAddr::new(address, 0);
-        let socket = client.namespace().enter(|| open(target).context("opening a ping socket"))?;
-        let socket = Arc::new(socket);
+        let socket = Arc::new(open(client, address)?);
         let shared = Arc::new(Shared::default());
         let sender = {
             let (socket, shared) = (Arc::clone(&socket), Arc::clone(&shared));
@@ -57,6 +54,21 @@ impl Pings {
             thread::spawn(move || receive(&socket, &shared))
         };
         Ok(Self { shared, threads: vec![sender, receiver] })
+    }
+
+    /// Whether one ping is answered within `patience`.
+    ///
+    /// # Errors
+    /// When the socket cannot be opened, or the ping not be sent.
+    pub fn one(client: &Host, address: IpAddr, patience: Duration) -> Result<bool> {
+        let socket = open(client, address)?;
+        socket.set_read_timeout(Some(patience))?;
+        socket.send(&packet(address.is_ipv4(), 0)).context("sending a ping")?;
+        match (&socket).read(&mut [0; 64]) {
+            Ok(_) => Ok(true),
+            Err(error) if is_silence(&error) => Ok(false),
+            Err(error) => Err(error).context("receiving an answer"),
+        }
     }
 
     /// Stops, and tells the longest time without an answer: from the last ping that was answered
@@ -91,19 +103,43 @@ fn longest_outage(pings: &[Ping]) -> Option<Duration> {
     answered.first().map(|_| gaps.max().unwrap_or_default())
 }
 
-fn open(target: SocketAddr) -> io::Result<Socket> {
-    let (domain, protocol) = match target.ip() {
+fn open(client: &Host, target: IpAddr) -> Result<Socket> {
+    client.set_sysctl("net/ipv4/ping_group_range", "0 2147483647")?;
+    let (domain, protocol) = match target {
         IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
         IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
     };
-    let socket = Socket::new(domain, Type::DGRAM, Some(protocol))?;
-    socket.set_read_timeout(Some(Duration::from_millis(50)))?;
-    socket.connect(&target.into())?;
-    Ok(socket)
+    let open = || -> io::Result<Socket> {
+        let socket = Socket::new(domain, Type::DGRAM, Some(protocol))?;
+        socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        socket.connect(&SocketAddr::new(target, 0).into())?;
+        Ok(socket)
+    };
+    client.namespace().enter(|| open().context("opening a ping socket"))
+}
+
+/// An echo request: type, code, checksum (the kernel's), identifier (the kernel's), sequence
+/// number, and a number as payload.
+fn packet(ipv4: bool, number: u32) -> [u8; 12] {
+    let request = if ipv4 { 8 } else { 128 };
+    let mut packet = [request, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    packet[8..].copy_from_slice(&number.to_be_bytes());
+    packet
+}
+
+/// Nothing has come, or somebody says that the address is nowhere.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock
+            | ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::ConnectionRefused
+    )
 }
 
 fn send(socket: &Socket, ipv4: bool, shared: &Shared) -> Result<()> {
-    let request = if ipv4 { 8 } else { 128 };
     let mut next = Instant::now();
     while !shared.stop.load(Ordering::Relaxed) {
         let number = {
@@ -111,12 +147,8 @@ fn send(socket: &Socket, ipv4: bool, shared: &Shared) -> Result<()> {
             pings.push(Ping { sent: Instant::now(), answered: false });
             u32::try_from(pings.len() - 1).context("too many pings")?
         };
-        // Type, code, checksum (the kernel's), identifier (the kernel's), sequence number, and the
-        // whole number as payload.
-        let mut packet = [request, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        packet[8..].copy_from_slice(&number.to_be_bytes());
         // No route, a full queue, an ICMP error for an earlier one: this ping is lost.
-        let _ = socket.send(&packet);
+        let _ = socket.send(&packet(ipv4, number));
         next += STEP;
         let now = Instant::now();
         if next > now {
@@ -134,16 +166,7 @@ fn receive(socket: &Socket, shared: &Shared) -> Result<()> {
     while !shared.stop.load(Ordering::Relaxed) {
         match socket.read(&mut buffer) {
             Ok(size) => answered(&buffer[..size], shared),
-            // Nothing has come, or somebody says that the address is nowhere.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock
-                        | ErrorKind::TimedOut
-                        | ErrorKind::HostUnreachable
-                        | ErrorKind::NetworkUnreachable
-                        | ErrorKind::ConnectionRefused
-                ) => {}
+            Err(error) if is_silence(&error) => {}
             Err(error) => return Err(error).context("receiving an answer"),
         }
     }

@@ -106,8 +106,8 @@ fn instance(
         let place = vmac.as_ref().map(|vmac| vmac.value.as_str()).or(device);
         let addresses = Addresses::read(t, place, version);
         let family = addresses.as_ref().map(Addresses::family);
-        let routing = routing::read(t, family, &mut seen.routing);
         let accept = accept(t, priority);
+        let routing = routing::read(t, addresses.as_ref(), accept, &mut seen.routing);
         let transport = Transport::read(t, family, version);
         let announce = t.or("announce", Announce::default(), announce);
         let heartbeats = heartbeats::read(t, interface.as_ref(), family);
@@ -151,7 +151,7 @@ fn instance(
             addresses: addresses.in_packets(),
             excluded_addresses: addresses.beyond(),
             routing,
-            accept: accept?,
+            accept: accept?.value,
             vmac: vmac.map(|vmac| vmac.value),
             announce: announce?.value,
             heartbeats,
@@ -229,7 +229,7 @@ fn preemption(
 }
 
 /// `accept`.
-fn accept(t: &mut Table<'_>, priority: Option<At<Priority>>) -> Option<bool> {
+fn accept(t: &mut Table<'_>, priority: Option<At<Priority>>) -> Option<At<bool>> {
     let accept = t.or("accept", true, Value::bool)?;
     if let Some(priority) = priority.filter(|at| at.value == Priority::OWNER && !accept.value) {
         let message = "`accept = false` with priority 255";
@@ -238,7 +238,7 @@ fn accept(t: &mut Table<'_>, priority: Option<At<Priority>>) -> Option<bool> {
                     to them; a director has 1 to 254";
         t.report.add(finding.related(priority.place, "the owner").help(help));
     }
-    Some(accept.value)
+    Some(accept)
 }
 
 /// `authentication`, which only version 2 has.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vrrp::{Family, MAIN_TABLE, Mark, Network, Route, RouteKey, Routing, Rule, Target, Verdict};
 
-use super::addresses::SCOPES;
+use super::addresses::{Addresses, SCOPES};
 use crate::error::Finding;
 use crate::leaf;
 use crate::reader::{Report, Table, Value};
@@ -36,9 +36,15 @@ pub(super) struct Seen {
     rules: Vec<At<Rule>>,
 }
 
-/// `family` is that of the instance, for what names no address.
-pub(super) fn read(t: &mut Table<'_>, family: Option<Family>, seen: &mut Seen) -> Routing {
-    let family = family.unwrap_or(Family::Ipv4);
+/// What names no address is of the family of the instance's addresses, which are `None` if they
+/// are refused.
+pub(super) fn read(
+    t: &mut Table<'_>,
+    addresses: Option<&Addresses>,
+    accept: Option<At<bool>>,
+    seen: &mut Seen,
+) -> Routing {
+    let family = addresses.map_or(Family::Ipv4, Addresses::family);
     let routes = t.optional("virtual_routes", |v| v.list(|v| route(v, family)));
     let rules = t.optional("virtual_rules", |v| v.list(|v| rule(v, family)));
     let (routes, rules) = (routes.map(|at| at.value), rules.map(|at| at.value));
@@ -52,6 +58,17 @@ pub(super) fn read(t: &mut Table<'_>, family: Option<Family>, seen: &mut Seen) -
     }
     for rule in &rules {
         seen.add_rule(rule, t.report);
+    }
+    if let (Some(addresses), Some(accept)) = (addresses, accept.filter(|accept| !accept.value)) {
+        let is_own = |source: &IpAddr| addresses.all().any(|own| own.value.address == *source);
+        for At { value, place } in &routes {
+            if let Some(source) = value.source.filter(is_own) {
+                let message = format!("a route from {source}, which takes nothing in");
+                let finding = Finding::new(*place, message, "the answers are dropped");
+                let help = "name a source of the director's own, or remove `accept = false`";
+                t.report.add(finding.related(accept.place, "`accept = false`").help(help));
+            }
+        }
     }
     Routing {
         routes: routes.into_iter().map(|at| at.value).collect(),

@@ -6,9 +6,13 @@ use api::{
 use vrrp::shell::Statuses;
 use vrrp::{AddressStatus, GroupStatus, InstanceStatus, RoutingStatus, TrackStatus};
 
+use crate::accept::Trouble;
 use crate::clock::since;
 
-pub(super) fn instance(instance: &InstanceStatus) -> VrrpStatus {
+/// `open` is why the addresses of some instances are open that should not be.
+pub(super) fn instance(instance: &InstanceStatus, open: Option<&Trouble>) -> VrrpStatus {
+    let open = open.filter(|open| open.instances.contains(&instance.name));
+    let open = open.map(|open| open.text.clone());
     VrrpStatus {
         name: instance.name.clone(),
         state: instance.state.to_string(),
@@ -39,7 +43,7 @@ pub(super) fn instance(instance: &InstanceStatus) -> VrrpStatus {
                 held: *held,
             })
             .collect(),
-        troubles: instance.troubles.clone(),
+        troubles: instance.troubles.iter().cloned().chain(open).collect(),
         counters: instance
             .counters
             .iter()
