@@ -594,6 +594,7 @@ const WRONG: &[Wrong] = &[
             (20, 5, "`virtual_routes` is a string, not a table"),
             (28, 5, "a route to 10.4.0.0/16 with this metric is in table 254 already"),
             (30, 5, "a route to default with this metric is in table 254 already"),
+            (31, 37, "fe80::1 without `interface`"),
         ],
     ),
     (

@@ -134,6 +134,14 @@ fn route(value: Value<'_>, family: Family) -> Option<Route> {
             }
             None => {}
         }
+        let is_local = |via: &At<IpAddr>| {
+            matches!(via.value, IpAddr::V6(address) if address.is_unicast_link_local())
+        };
+        if let Some(via) = via.filter(|via| is_local(via) && interface.is_none()) {
+            let message = format!("{} without `interface`", via.value);
+            let finding = Finding::new(via.place, message, "is on every link");
+            t.report.add(finding.help("name the `interface` that leads to it"));
+        }
         if on_link.value && (via.is_none() || interface.is_none()) {
             let message = "`on_link` without `via` and `interface`";
             t.report.add(Finding::new(on_link.place, message, "has no effect"));

@@ -173,7 +173,7 @@ impl ScriptFile {
             return Ok(());
         }
         let stays = |why: String| {
-            format!("table {TABLE} stays: {why}; remove it with `nft delete table {TABLE}`")
+            format!("table {TABLE} may stay: {why}; remove it with `nft delete table {TABLE}`")
         };
         self.write(&rules::remove()).map_err(stays)?;
         nft(["-f", &self.name()]).await.map_err(stays)?;
