@@ -6,7 +6,8 @@ CARGO ?= cargo
 VM = $(CARGO) run --quiet --package integration --bin vm --
 
 .PHONY: help deps build fmt fmt-check clippy doc test test-unit test-integration lab shell deny \
-        advisories bench-ipvs bench-checkers bench-failover bench-plan ci fuzz
+        advisories bench-ipvs bench-checkers bench-failover bench-instances \
+        bench-plan ci fuzz
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -50,6 +51,10 @@ bench-checkers: ## what thousands of checks cost, beside keepalived; how late th
 bench-failover: ## how long a client is without the VIP, beside keepalived; needs root
 	$(CARGO) build --release --package lvsd --package lvsctl
 	$(CARGO) bench --package integration --bench failover
+
+bench-instances: ## what 255 virtual routers cost, beside keepalived; needs root, takes 20 minutes
+	$(CARGO) build --release --package lvsd --package lvsctl
+	$(CARGO) bench --package integration --bench instances
 
 bench-plan: ## how planning alone grows with the table
 	$(CARGO) bench --package engine --bench plan

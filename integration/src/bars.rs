@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use anyhow::{Context, Result};
+
 /// The bars, with what was measured.
 #[derive(Debug, Default)]
 pub struct Bars(Vec<String>);
@@ -12,6 +14,15 @@ impl Bars {
         let verdict = if figure <= bar { "reached" } else { "NOT REACHED" };
         self.0.push(format!("  {what:<66} {figure:>7.3}{unit:<4} bar {bar:>6}{unit:<4} {verdict}"));
     }
+}
+
+/// A number from the environment.
+///
+/// # Errors
+/// When something else is there.
+pub fn number(name: &str, default: u32) -> Result<u32> {
+    let Ok(text) = std::env::var(name) else { return Ok(default) };
+    text.parse().with_context(|| format!("{name} is {text:?}, which is no number"))
 }
 
 impl fmt::Display for Bars {

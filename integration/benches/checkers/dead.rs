@@ -11,8 +11,8 @@ use integration::wait::wait_until;
 use crate::adverts::Ear;
 use crate::contender::definitions;
 use crate::farm::{Farm, dead};
-use crate::number;
 use crate::usage::Processes;
+use integration::bars::number;
 
 /// Nothing takes as long to begin.
 const BEGIN: Duration = Duration::from_secs(120);

@@ -11,8 +11,8 @@ use integration::wait::wait_until;
 use crate::adverts::Ear;
 use crate::contender::{Contender, Kind};
 use crate::farm::Farm;
-use crate::number;
 use crate::usage::Processes;
+use integration::bars::number;
 
 /// Until all servers are checked in their rhythm: first runs are over by then.
 const SETTLING: Duration = Duration::from_secs(5);

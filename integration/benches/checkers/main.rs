@@ -17,8 +17,8 @@ mod usage;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use integration::bars::Bars;
+use anyhow::Result;
+use integration::bars::{Bars, number};
 use integration::kernel::require_ipvs;
 
 fn main() -> ExitCode {
@@ -38,10 +38,4 @@ fn run() -> Result<()> {
     dead::measure(10_000, &mut bars)?;
     println!("\n{bars}");
     Ok(())
-}
-
-/// A number from the environment.
-pub(crate) fn number(name: &str, default: u32) -> Result<u32> {
-    let Ok(text) = std::env::var(name) else { return Ok(default) };
-    text.parse().with_context(|| format!("{name} is {text:?}, which is no number"))
 }

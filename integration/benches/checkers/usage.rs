@@ -37,6 +37,7 @@ impl Processes {
     }
 
     /// Resident memory in MiB.
+    #[allow(dead_code, reason = "not every benchmark asks")]
     pub(crate) fn resident(&self) -> Result<f64> {
         let mut all = 0.0;
         for process in &self.0 {

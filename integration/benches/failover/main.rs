@@ -13,6 +13,7 @@ mod event;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use integration::bars::number;
 use integration::kernel::require_namespaces;
 
 use crate::event::{Event, Pairing};
@@ -30,10 +31,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     require_namespaces()?;
-    let rounds = match std::env::var("LVS_BENCH_ROUNDS") {
-        Ok(text) => text.parse().context("LVS_BENCH_ROUNDS is no number")?,
-        Err(_) => 20,
-    };
+    let rounds = usize::try_from(number("LVS_BENCH_ROUNDS", 20)?)?;
     let mut bars = Bars::default();
     println!("The client's outage in ms, {rounds} rounds each: least, median, most.");
     for event in Event::ALL {

@@ -25,6 +25,7 @@ impl Worker {
                 Output::Event(event) => self.say(event),
             }
         }
+        self.schedule.set(at, self.runners[at].instance.poll_timeout());
         self.tell_standing(at);
     }
 

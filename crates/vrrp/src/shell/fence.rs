@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use netif::{Netlink, NewAddress};
 
@@ -15,7 +16,7 @@ use crate::standing::{Holding, Packet, Standing};
 pub struct Fencer {
     netlink: Option<Netlink>,
     /// The sockets of each instance that is master, by interface and source.
-    senders: BTreeMap<String, Vec<(Route, AdvertSender)>>,
+    senders: BTreeMap<String, Vec<(Route, Arc<AdvertSender>)>>,
 }
 
 /// Where a packet leaves, and under which address.
@@ -31,16 +32,21 @@ impl Fencer {
         if self.netlink.is_none() {
             self.netlink = Netlink::open().ok();
         }
-        let senders = self.senders.entry(standing.instance.clone()).or_default();
-        let routes: Vec<Route> = holding.farewells.iter().map(route).collect();
-        senders.retain(|(route, _)| routes.contains(route));
-        for route in routes {
-            if !senders.iter().any(|(known, _)| *known == route)
-                && let Ok(sender) = AdvertSender::open(&route.0, route.1)
-            {
+        let mut senders = Vec::new();
+        for route in holding.farewells.iter().map(route) {
+            // Every instance that sends from there shares the socket.
+            let mut all = self.senders.values().flatten().chain(&senders);
+            let opened =
+                all.find(|(known, sender)| *known == route && sender.serves(&route.0, route.1));
+            let sender = match opened {
+                Some((_, sender)) => Ok(Arc::clone(sender)),
+                None => AdvertSender::open(&route.0, route.1).map(Arc::new),
+            };
+            if let Ok(sender) = sender {
                 senders.push((route, sender));
             }
         }
+        self.senders.insert(standing.instance.clone(), senders);
     }
 
     /// Closes what was opened for an instance.
@@ -48,8 +54,8 @@ impl Fencer {
         self.senders.remove(instance);
     }
 
-    /// Removes addresses, routes and rules and gives mastership up, in this order: a backup with a high priority
-    /// takes over within milliseconds. Returns what did not work, in words.
+    /// Removes addresses, routes and rules and gives mastership up, in this order: a backup with a
+    /// high priority takes over within milliseconds. Returns what did not work, in words.
     pub fn fence(&mut self, holdings: &[Holding]) -> Vec<String> {
         let mut failed = self.remove(holdings);
         for holding in holdings {

@@ -17,6 +17,7 @@ mod neighbour;
 mod paths;
 mod probe;
 mod routing;
+mod schedule;
 mod socket;
 mod tracking;
 mod vmac;

@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::socket::{AdvertSender, Packet};
 use super::worker::{PAUSE, Place, Worker};
 use crate::instance::Input;
-use crate::packet::Advert;
 use crate::spec::{Family, Heartbeat, InstanceSpec};
 
 /// What one path of an instance needs.
@@ -58,12 +57,10 @@ impl Worker {
     /// Gives a packet to the instance whose path this is. `false`: it is nobody's.
     pub(super) fn path_packet(&mut self, place: &Place, packet: &Packet) -> bool {
         let Some(header) = packet.header else { return false };
-        let vrid = Advert::peek_vrid(&packet.payload);
-        let found = self.runners.iter().enumerate().find_map(|(at, runner)| {
-            let spec = runner.instance.spec();
+        let found = self.with_vrid_of(packet).iter().find_map(|&at| {
+            let heartbeats = &self.runners[at].instance.spec().heartbeats;
             let is = |path: &&Heartbeat| path.interface == place.0 && path.peer == header.source;
-            let path = spec.heartbeats.iter().find(is)?;
-            (Some(spec.vrid.get()) == vrid).then(|| (at, path.clone()))
+            heartbeats.iter().find(is).map(|path| (at, path.clone()))
         });
         let Some((at, path)) = found else { return false };
         self.handle(at, Input::PathPacket(path, header, packet.payload.clone()));

@@ -31,11 +31,12 @@ pub(super) fn probe() -> io::Result<()> {
     raw(Family::Ipv4).map(drop)
 }
 
-/// Sends the adverts of one instance from one address.
+/// Sends adverts out of one interface and from one address.
 #[derive(Debug)]
 pub(super) struct AdvertSender {
     socket: Socket,
     index: u32,
+    source: IpAddr,
 }
 
 impl AdvertSender {
@@ -63,7 +64,12 @@ impl AdvertSender {
         }
         // Nothing is read here, so nothing may pile up here.
         socket.set_recv_buffer_size(0)?;
-        Ok(Self { socket, index })
+        Ok(Self { socket, index, source })
+    }
+
+    /// Whether it is for that place. An interface that was made anew under its name is another.
+    pub(super) fn serves(&self, interface: &str, source: IpAddr) -> bool {
+        self.source == source && nix::net::if_::if_nametoindex(interface) == Ok(self.index)
     }
 
     pub(super) fn send(&self, destination: IpAddr, payload: &[u8]) -> io::Result<()> {
@@ -114,6 +120,11 @@ impl AdvertReceiver {
                 socket.join_multicast_v6(&GROUP_V6, index)?;
             }
         }
+        // The masters of hundreds of instances may all send at once. More than the system's limit
+        // takes CAP_NET_ADMIN, which whoever moves addresses has.
+        if setsockopt(&socket, sockopt::RcvBufForce, &BURSTS).is_err() {
+            socket.set_recv_buffer_size(BURSTS)?;
+        }
         // Until it was bound it took packets of every interface.
         let mut nothing = [];
         while socket.recv(&mut nothing).is_ok() {}
@@ -163,6 +174,10 @@ impl AdvertReceiver {
         }
     }
 }
+
+/// Bytes of adverts that may wait: those of 255 instances, some times over. The kernel counts its
+/// own bookkeeping too, near to a kilobyte for each.
+const BURSTS: usize = 1 << 20;
 
 /// Any VRRP packet fits: 60 bytes of IP header, 8 of VRRP, 255 addresses of 16 bytes.
 const LONGEST_PACKET: usize = 60 + 8 + 255 * 16;

@@ -128,8 +128,14 @@ impl Worker {
         self.listen((interface.clone(), family), index)
             .map_err(|error| format!("listening for adverts on {interface}: {error}"))?;
         let leaves_by = self.runners[at].instance.spec().advert_interface();
-        let sender = AdvertSender::open(leaves_by, source)
-            .map_err(|error| format!("sending adverts from {source} on {leaves_by}: {error}"))?;
+        let same = |sender: &&Arc<AdvertSender>| sender.serves(leaves_by, source);
+        let opened = self.runners.iter().filter_map(|runner| runner.sender.as_ref()).find(same);
+        let sender = match opened {
+            Some(opened) => Arc::clone(opened),
+            None => AdvertSender::open(leaves_by, source).map(Arc::new).map_err(|error| {
+                format!("sending adverts from {source} on {leaves_by}: {error}")
+            })?,
+        };
         self.runners[at].sender = Some(sender);
         Ok(())
     }

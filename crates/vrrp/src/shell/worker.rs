@@ -16,6 +16,7 @@ use super::interfaces::Interfaces;
 use super::neighbour::Announcer;
 use super::paths::PathRunner;
 use super::probe::Answer;
+use super::schedule::Schedule;
 use super::socket::{AdvertReceiver, AdvertSender, Packet};
 use super::{Command, Error, Statuses, Watched, tracking};
 use crate::event::Event;
@@ -42,7 +43,9 @@ type Received = (Place, Packet);
 /// An instance with what it needs.
 pub(super) struct Runner {
     pub(super) instance: Instance,
-    pub(super) sender: Option<AdvertSender>,
+    /// Shared by all that send from the same place: each raw socket is one more that the kernel
+    /// looks at for every packet of the protocol.
+    pub(super) sender: Option<Arc<AdvertSender>>,
     /// What the instance was last told of its interface: its index and the adverts' source.
     pub(super) readiness: Option<Result<(u32, IpAddr), String>>,
     /// The number of the interface with the virtual MAC.
@@ -73,6 +76,9 @@ impl Drop for Receiver {
 
 pub(super) struct Worker {
     pub(super) runners: Vec<Runner>,
+    pub(super) schedule: Schedule,
+    /// Which instances have a VRID.
+    by_vrid: BTreeMap<u8, Vec<usize>>,
     pub(super) groups: Vec<Group>,
     pub(super) conditions: tracking::Conditions,
     pub(super) receivers: BTreeMap<Place, Receiver>,
@@ -113,6 +119,8 @@ impl Worker {
         let interfaces = Interfaces::new(netlink.links()?, netlink.addresses()?);
         let mut worker = Self {
             runners: Vec::new(),
+            schedule: Schedule::default(),
+            by_vrid: BTreeMap::new(),
             groups: Vec::new(),
             conditions: tracking::Conditions::new(),
             receivers: BTreeMap::new(),
@@ -144,9 +152,9 @@ impl Worker {
         self.look_at_interfaces();
         loop {
             self.settle();
-            let timers = self.runners.iter().filter_map(|r| r.instance.poll_timeout());
             let beat = self.teller.as_ref().map(Teller::beat_at);
-            let next = timers.chain(self.look_again_at).chain(self.routing_at).chain(beat).min();
+            let others = [self.look_again_at, self.routing_at, beat].into_iter().flatten();
+            let next = others.chain(self.schedule.next()).min();
             let timeout = async {
                 match next {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -184,7 +192,10 @@ impl Worker {
                 },
                 // Before the packets, so that a flood of them cannot hide a lost link.
                 news = self.monitor.next(), if !self.monitor_paused => self.news(news),
-                Some((place, packet)) = self.packets.1.recv() => self.packet(&place, packet),
+                Some((place, packet)) = self.packets.1.recv() => {
+                    self.packet(&place, packet);
+                    self.waiting_packets();
+                }
                 Some(answer) = self.answers.1.recv() => self.answer(answer),
             }
         }
@@ -203,14 +214,31 @@ impl Worker {
             paths: BTreeMap::new(),
             told: None,
         }));
+        self.number_anew();
         self.regroup();
         self.tell_conditions();
+    }
+
+    /// The instances have other numbers than before.
+    fn number_anew(&mut self) {
+        self.schedule.clear();
+        self.by_vrid.clear();
+        for (at, runner) in self.runners.iter().enumerate() {
+            self.schedule.set(at, runner.instance.poll_timeout());
+            self.by_vrid.entry(runner.instance.spec().vrid.get()).or_default().push(at);
+        }
+    }
+
+    /// The instances with the VRID of this packet, on whatever link.
+    pub(super) fn with_vrid_of(&self, packet: &Packet) -> &[usize] {
+        let vrid = Advert::peek_vrid(&packet.payload);
+        vrid.and_then(|vrid| self.by_vrid.get(&vrid)).map_or(&[], Vec::as_slice)
     }
 
     fn timeouts(&mut self) {
         self.packets_before_timeouts();
         let now = Instant::now();
-        for at in 0..self.runners.len() {
+        for at in self.schedule.due(now) {
             self.runners[at].instance.handle_timeout(now);
             self.drain(at);
         }
@@ -229,15 +257,10 @@ impl Worker {
     /// After a pause of this process the timer of a backup is over, while the adverts that should
     /// have set it wait: what came in counts first.
     fn packets_before_timeouts(&mut self) {
-        let now = Instant::now();
-        let mut timers = self.runners.iter().filter_map(|r| r.instance.poll_timeout());
-        if !timers.any(|at| at <= now) {
+        if self.schedule.next().is_none_or(|at| at > Instant::now()) {
             return;
         }
-        for _ in 0..PACKETS {
-            let Ok((place, packet)) = self.packets.1.try_recv() else { break };
-            self.packet(&place, packet);
-        }
+        self.waiting_packets();
         let places: Vec<Place> = self.receivers.keys().cloned().collect();
         for place in places {
             for _ in 0..PACKETS {
@@ -246,6 +269,14 @@ impl Worker {
                 let Some(Ok(packet)) = socket.map(|socket| socket.read()) else { break };
                 self.packet(&place, packet);
             }
+        }
+    }
+
+    /// Takes what the receiving tasks have read; the rest of the loop may wait so long.
+    fn waiting_packets(&mut self) {
+        for _ in 0..PACKETS {
+            let Ok((place, packet)) = self.packets.1.try_recv() else { break };
+            self.packet(&place, packet);
         }
     }
 
@@ -268,17 +299,14 @@ impl Worker {
         if self.path_packet(place, &packet) {
             return;
         }
-        let (interface, family) = place;
-        let vrid = Advert::peek_vrid(&packet.payload);
-        let mut of_place = (0..self.runners.len()).filter(|&at| {
-            let spec = self.runners[at].instance.spec();
-            (&spec.interface, spec.family()) == (interface, *family)
-        });
+        let is_of_place = |at: &usize| {
+            let spec = self.runners[*at].instance.spec();
+            (&spec.interface, spec.family()) == (&place.0, place.1)
+        };
+        let matching = self.with_vrid_of(&packet).iter().copied().find(is_of_place);
         // What belongs to no instance is counted by the first one of the interface.
-        let first = of_place.clone().next();
-        let matching =
-            of_place.find(|&at| Some(self.runners[at].instance.spec().vrid.get()) == vrid);
-        let Some(at) = matching.or(first) else { return };
+        let first = || (0..self.runners.len()).find(is_of_place);
+        let Some(at) = matching.or_else(first) else { return };
         let input = match packet.header {
             Some(header) => Input::Packet(header, packet.payload),
             None => Input::Malformed,
@@ -297,6 +325,7 @@ impl Worker {
                 self.handle(at, Input::Shutdown);
                 self.remove_vmac(at);
                 let runner = self.runners.remove(at);
+                self.number_anew();
                 self.tell_gone(&runner.instance.spec().name);
             }
         }
