@@ -22,6 +22,9 @@ pub struct Errors {
     errors: Vec<Error>,
 }
 
+/// What a label is, what it points at, and its words.
+type Label<'a> = (AnnotationKind, Place, &'a str);
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -121,14 +124,12 @@ impl Errors {
         let mut group = Group::with_title(Level::ERROR.primary_title(error.message.as_str()));
         match error.place {
             Some(place) => {
-                let primary = AnnotationKind::Primary.span(place.start..place.end);
-                let primary = (place.file, primary.label(error.label.as_str()));
+                let primary = (AnnotationKind::Primary, place, error.label.as_str());
                 let related = error.related.iter().map(|related| {
-                    let span = related.place.start..related.place.end;
-                    (related.place.file, AnnotationKind::Context.span(span).label(&*related.label))
+                    (AnnotationKind::Context, related.place, related.label.as_str())
                 });
-                let annotations: Vec<_> = std::iter::once(primary).chain(related).collect();
-                group = group.elements(self.snippets(place.file, &annotations));
+                let labels: Vec<_> = std::iter::once(primary).chain(related).collect();
+                group = group.elements(self.snippets(place.file, &labels));
             }
             None => {
                 let mut origin = Origin::path(error.file.to_string_lossy());
@@ -144,27 +145,32 @@ impl Errors {
         vec![group]
     }
 
-    /// One snippet per file that has annotations, `first` before the others.
+    /// One snippet per file that has labels, `first` before the others.
     fn snippets<'a>(
         &'a self,
         first: usize,
-        annotations: &[(usize, Annotation<'a>)],
+        labels: &[Label<'a>],
     ) -> Vec<Snippet<'a, Annotation<'a>>> {
         let others = (0..self.sources.len()).filter(|&file| file != first);
         std::iter::once(first)
             .chain(others)
             .filter_map(|file| {
+                let here: Vec<_> =
+                    labels.iter().filter(|(_, place, _)| place.file == file).collect();
+                let start = here.iter().map(|(_, place, _)| place.start).min()?;
+                let end = here.iter().map(|(_, place, _)| place.end).max()?;
                 let source = self.sources.get(file)?;
-                let here: Vec<_> = annotations
-                    .iter()
-                    .filter(|(annotated, _)| *annotated == file)
-                    .map(|(_, annotation)| annotation.clone())
-                    .collect();
-                (!here.is_empty()).then(|| {
-                    Snippet::source(source.text.as_str())
+                // The renderer looks at all that it is given, for every error.
+                let lines = source.lines_around(start..end);
+                let span = |place: &Place| place.start - lines.start..place.end - lines.start;
+                let annotations =
+                    here.iter().map(|(kind, place, label)| kind.span(span(place)).label(*label));
+                Some(
+                    Snippet::source(source.text.get(lines.clone())?)
+                        .line_start(source.position(lines.start).line)
                         .path(source.path.to_string_lossy())
-                        .annotations(here)
-                })
+                        .annotations(annotations),
+                )
             })
             .collect()
     }

@@ -49,6 +49,19 @@ impl Source {
         Place { end: place.start + line.len(), ..place }
     }
 
+    /// The whole lines that `range` is on.
+    pub(crate) fn lines_around(&self, range: Range<usize>) -> Range<usize> {
+        let text = self.text.as_bytes();
+        let before = text.get(..range.start).unwrap_or(text);
+        let after = text.get(range.end..).unwrap_or_default();
+        let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        let end = after
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(text.len(), |newline| range.end + newline + 1);
+        start..end
+    }
+
     /// The directory that relative patterns start from.
     pub(crate) fn directory(&self) -> &Path {
         self.path.parent().unwrap_or_else(|| Path::new(""))
