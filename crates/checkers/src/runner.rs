@@ -29,6 +29,9 @@ use crate::supervisor::{Event, Input, MonitorId, MonitorStatus, Output, Statisti
 const MAX_RUNNING: usize = 16_384;
 /// No more run on one host: it may have many services, but it is to notice none of this.
 const MAX_RUNNING_PER_HOST: usize = 64;
+/// A two-hundredth of a second is nothing to a check, and five thousand checks each second then take
+/// two hundred wake-ups.
+const TICK: Duration = Duration::from_millis(5);
 /// Descriptors that one probe holds: a connection, or the output of a program and the program.
 const DESCRIPTORS_PER_PROBE: u64 = 2;
 /// A stop waits so long for programs that are just being started.
@@ -259,5 +262,5 @@ fn limits() -> Limits {
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
     let probes = descriptors / 2 / DESCRIPTORS_PER_PROBE;
     let total = usize::try_from(probes).unwrap_or(MAX_RUNNING).clamp(1, MAX_RUNNING);
-    Limits { total, per_host: MAX_RUNNING_PER_HOST }
+    Limits { total, per_host: MAX_RUNNING_PER_HOST, tick: TICK }
 }

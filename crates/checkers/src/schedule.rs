@@ -7,15 +7,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// How many probes run at a time.
+/// How many probes run at a time, and how finely they start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// In all; 0 counts as 1.
     pub total: usize,
     /// On one host; 0 counts as 1.
     pub per_host: usize,
+    /// Those that are due within the same tick start together at its end: with thousands of probes
+    /// most of the time would else go into waking up for one at a time. Zero: each at its moment.
+    pub tick: Duration,
 }
 
 impl Limits {
@@ -45,6 +48,8 @@ type Place<I> = (Instant, I);
 #[derive(Debug)]
 pub(crate) struct Schedule<I> {
     limits: Limits,
+    /// From which ticks are counted.
+    begin: Instant,
     /// Those that start when their moment has come.
     due: BTreeMap<Place<I>, Ticket>,
     /// Due, without an answer the last time; there are too many of those.
@@ -63,9 +68,10 @@ struct Host<I> {
 }
 
 impl<I: Copy + Ord> Schedule<I> {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, now: Instant) -> Self {
         Self {
             limits,
+            begin: now,
             due: BTreeMap::new(),
             silent: BTreeMap::new(),
             hosts: HashMap::new(),
@@ -76,12 +82,12 @@ impl<I: Copy + Ord> Schedule<I> {
 
     /// The probe is to start at `at`.
     pub(crate) fn add(&mut self, id: I, ticket: Ticket, at: Instant) {
-        self.due.insert((at, id), ticket);
+        self.due.insert((self.end_of_tick(at), id), ticket);
     }
 
     /// The probe, which was to start at `at`, is not to start.
     pub(crate) fn remove(&mut self, id: I, ticket: Ticket, at: Instant) {
-        let place = (at, id);
+        let place = (self.end_of_tick(at), id);
         if self.due.remove(&place).is_none()
             && self.silent.remove(&place).is_none()
             && let Some(host) = self.hosts.get_mut(&ticket.host)
@@ -145,6 +151,13 @@ impl<I: Copy + Ord> Schedule<I> {
         let on_hosts: usize = self.hosts.values().map(|host| host.waiting.len()).sum();
         let due = self.due.keys().take_while(|&&(at, _)| at <= now).count();
         on_hosts + self.silent.len() + due
+    }
+
+    fn end_of_tick(&self, at: Instant) -> Instant {
+        let tick = self.limits.tick.as_nanos();
+        let since = at.saturating_duration_since(self.begin).as_nanos();
+        let left = since.checked_rem(tick).filter(|&over| over > 0).map_or(0, |over| tick - over);
+        at + Duration::from_nanos(u64::try_from(left).unwrap_or_default())
     }
 
     /// The one that has been due for longest of those that may start.

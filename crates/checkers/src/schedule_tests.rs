@@ -18,7 +18,8 @@ fn silent(number: u8) -> Ticket {
 }
 
 fn schedule(total: usize, per_host: usize) -> (Schedule<u32>, Instant) {
-    (Schedule::new(Limits { total, per_host }), Instant::now())
+    let now = Instant::now();
+    (Schedule::new(Limits { total, per_host, tick: Duration::ZERO }, now), now)
 }
 
 /// All that start now.
@@ -146,4 +147,20 @@ fn nobody_is_held_up_without_a_reason() {
             assert_eq!(schedule.poll_timeout(), expected, "seed {seed}");
         }
     }
+}
+
+#[test]
+fn those_of_one_tick_start_together_at_its_end() {
+    let begin = Instant::now();
+    let ms = |number| begin + Duration::from_millis(number);
+    let limits = Limits { total: 10, per_host: 10, tick: Duration::from_millis(5) };
+    let mut schedule = Schedule::new(limits, begin);
+    for (id, at) in [(1, 6), (2, 10), (3, 11), (4, 7)] {
+        schedule.add(id, answering(1), ms(at));
+    }
+    schedule.remove(4, answering(1), ms(7));
+    assert_eq!(schedule.poll_timeout(), Some(ms(10)));
+    assert_eq!(starting(&mut schedule, ms(9)), []);
+    assert_eq!(starting(&mut schedule, ms(10)), [1, 2]);
+    assert_eq!(schedule.poll_timeout(), Some(ms(15)));
 }

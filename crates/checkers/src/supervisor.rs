@@ -167,6 +167,8 @@ pub struct Supervisor {
     lateness: Meter,
     outputs: VecDeque<Output>,
     last_id: u64,
+    /// Of [`Limits`].
+    tick: Duration,
     seed: u64,
     random: SplitMix64,
 }
@@ -179,10 +181,11 @@ impl Supervisor {
         Self {
             entries: BTreeMap::new(),
             ids: BTreeMap::new(),
-            schedule: Schedule::new(limits),
+            schedule: Schedule::new(limits, now),
             lateness: Meter::new(now),
             outputs: VecDeque::new(),
             last_id: 0,
+            tick: limits.tick,
             seed,
             random: SplitMix64::new(seed),
         }
@@ -289,7 +292,10 @@ impl Supervisor {
             return; // Reported twice: the first report has counted.
         }
         self.schedule.ended(entry.ticket());
-        self.lateness.record(outcome.started.saturating_duration_since(entry.due), now);
+        let late = outcome.started.saturating_duration_since(entry.due);
+        self.lateness.record(late, now);
+        // What waited for the end of its tick keeps its rhythm.
+        let begin = if late <= self.tick * 2 { entry.due } else { outcome.started };
 
         let monitor = Arc::clone(&entry.monitor);
         if let ProbeResult::Local(text) = &outcome.result
@@ -298,7 +304,6 @@ impl Supervisor {
             let (monitor, text) = (Arc::clone(&monitor), text.clone());
             self.outputs.push_back(Output::Report(Event::LocalTrouble { monitor, at: now, text }));
         }
-        let started = outcome.started;
         entry.silent =
             matches!(outcome.result, ProbeResult::Failed(Failure { cause: Cause::TimedOut, .. }));
         if let Some(change) = entry.judge.record(&outcome, now) {
@@ -312,7 +317,7 @@ impl Supervisor {
             })));
         }
 
-        entry.due = (started + entry.pause(now, self.seed, &mut self.random)).max(now);
+        entry.due = (begin + entry.pause(now, self.seed, &mut self.random)).max(now);
         entry.running = false;
         self.schedule.add(id, entry.ticket(), entry.due);
     }

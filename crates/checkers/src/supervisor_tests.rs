@@ -32,7 +32,11 @@ impl World {
     fn new(max_in_flight: usize) -> Self {
         let t0 = Instant::now();
         Self {
-            supervisor: Supervisor::new(7, Limits { total: max_in_flight, per_host: 100_000 }, t0),
+            supervisor: Supervisor::new(
+                7,
+                Limits { total: max_in_flight, per_host: 100_000, tick: Duration::ZERO },
+                t0,
+            ),
             t0,
             now: t0,
             running: BTreeMap::new(),

@@ -22,13 +22,9 @@ pub(super) async fn connect(
 ) -> Result<TcpStream, Stop> {
     let destination = connect.destination(target);
     let socket = open(target, connect, Type::STREAM, Protocol::TCP)?;
-    socket
-        .set_linger(Some(Duration::ZERO))
-        // HTTP/2's small frames would wait for the server's delayed acknowledgements.
-        .and_then(|()| socket.set_tcp_nodelay(true))
-        .map_err(|error| {
-            Stop::Local(doing_failed(&format!("open a socket to {destination}"), &error))
-        })?;
+    socket.set_linger(Some(Duration::ZERO)).map_err(|error| {
+        Stop::Local(doing_failed(&format!("open a socket to {destination}"), &error))
+    })?;
     let connecting = TcpSocket::from_std_stream(socket.into()).connect(destination);
     let stream = deadline
         .within("connecting", connecting)
@@ -39,6 +35,18 @@ pub(super) async fn connect(
     if destination.port() >= 1024 && stream.local_addr().is_ok_and(|local| local == destination) {
         return Err(Stop::failed(Cause::Refused, words(Cause::Refused)));
     }
+    Ok(stream)
+}
+
+/// As [`connect`], for HTTP/2, whose small frames would else wait for the server's delayed
+/// acknowledgements.
+pub(super) async fn connect_for_frames(
+    target: SocketAddr,
+    connection: &Connect,
+    deadline: &Deadline,
+) -> Result<TcpStream, Stop> {
+    let stream = connect(target, connection, deadline).await?;
+    stream.set_nodelay(true).map_err(|error| io_stop("send without delay", &error))?;
     Ok(stream)
 }
 
@@ -81,17 +89,17 @@ fn open(
     protocol: Protocol,
 ) -> Result<Socket, Stop> {
     let destination = connect.destination(target);
-    let local = |doing: String| move |error: io::Error| Stop::Local(doing_failed(&doing, &error));
-    let open = local(format!("open a socket to {destination}"));
+    let local = |doing: &str, error: io::Error| Stop::Local(doing_failed(doing, &error));
     let domain = Domain::for_address(destination);
-    let socket = Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol)).map_err(open)?;
+    let socket = Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol))
+        .map_err(|error| local(&format!("open a socket to {destination}"), error))?;
     if let Some(interface) = &connect.interface {
         socket
             .bind_device(Some(interface.as_bytes()))
-            .map_err(local(format!("bind to interface {interface}")))?;
+            .map_err(|error| local(&format!("bind to interface {interface}"), error))?;
     }
     if let Some(mark) = connect.mark {
-        socket.set_mark(mark).map_err(local(format!("set mark {mark}")))?;
+        socket.set_mark(mark).map_err(|error| local(&format!("set mark {mark}"), error))?;
     }
     let source = match (connect.source, connect.via) {
         (None, Via::VirtualAddress) => Some(
@@ -109,7 +117,7 @@ fn open(
         port_later
             .map_err(io::Error::from)
             .and_then(|()| socket.bind(&SocketAddr::new(source, 0).into()))
-            .map_err(local(format!("bind to source address {source}")))?;
+            .map_err(|error| local(&format!("bind to source address {source}"), error))?;
     }
     Ok(socket)
 }

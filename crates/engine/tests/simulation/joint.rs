@@ -78,8 +78,11 @@ impl World {
         let now = Instant::now();
         let defined = definitions(&mut random);
         let kernel = Kernel::new(&mut random, &defined);
-        let limits = random
-            .pick(&[Limits { total: 3, per_host: 2 }, Limits { total: 1000, per_host: 1000 }]);
+        let tick = Duration::from_millis(5);
+        let limits = random.pick(&[
+            Limits { total: 3, per_host: 2, tick },
+            Limits { total: 1000, per_host: 1000, tick },
+        ]);
         let hosts = (1..=HOSTS).map(|host| {
             let manner = random.pick(&[Manner::Serves, Manner::Serves, Manner::Refuses]);
             (destination(host, 80, 1).key.socket_addr(), manner)

@@ -51,7 +51,10 @@ async fn one(
 ) -> Result<Option<String>, Stop> {
     let address = check.connect.destination(target);
     let request = request::build(address, check, wanted)?;
-    let stream = socket::connect(target, &check.connect, deadline).await?;
+    let stream = match check.version {
+        HttpVersion::Http2 => socket::connect_for_frames(target, &check.connect, deadline).await?,
+        _ => socket::connect(target, &check.connect, deadline).await?,
+    };
     let judge = async |response| answer::judge(response, wanted, deadline).await;
     // From here on boxed: those that wait for a connection, who may be many, take little memory.
     let Some(settings) = &check.tls else {
