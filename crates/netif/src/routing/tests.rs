@@ -60,11 +60,18 @@ fn own_rules_are_told_from_others() {
 }
 
 #[test]
-fn what_is_cut_short_is_an_error_or_somebody_elses() {
+fn no_damage_to_a_message_makes_the_reader_panic() {
     for whole in [route(112), rule(112)] {
         for length in 0..whole.len() {
             let _ = read_own_route(&whole[..length]);
             let _ = read_own_rule(&whole[..length]);
+        }
+        for at in 0..whole.len() {
+            for value in 0..=u8::MAX {
+                let mut bad = whole.clone();
+                bad[at] = value;
+                let _ = (read_own_route(&bad), read_own_rule(&bad));
+            }
         }
     }
     assert!(read_own_route(&[]).is_err());
