@@ -1,6 +1,7 @@
 //! What the instances ask for, carried out.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
 
 use super::addresses::announcer;
 use super::probe;
@@ -56,10 +57,9 @@ impl Worker {
         if asked.is_empty() {
             return;
         }
-        let (source, answers) = (*source, self.answers.0.clone());
         let asked = announcer(&mut self.announcer)
             .and_then(|announcer| announcer.link(&spec.interface))
-            .and_then(|link| probe::ask(link, source, asked, answers));
+            .and_then(|link| self.prober.ask(link, *source, &asked, Instant::now()));
         if let Err(error) = asked {
             self.trouble(at, format!("asking who has the addresses: {error}"));
         }

@@ -148,6 +148,14 @@ impl Worker {
         }
     }
 
+    /// A sign of life in the middle of much work, if it is due.
+    pub(super) fn beat_amid_work(&mut self) {
+        let now = Instant::now();
+        if self.teller.as_ref().is_some_and(|teller| now >= teller.beat_at) {
+            self.beat(now);
+        }
+    }
+
     /// Gives a sign of life if one is due, and tells what could not be told before.
     pub(super) fn beat(&mut self, now: Instant) {
         let masters = self.runners.iter().filter(|runner| runner.instance.state() == State::Master);

@@ -28,11 +28,19 @@ impl Interfaces {
         self.addresses.retain(|address| address.index != index);
     }
 
-    /// Keeps the order: a renewed address stays the first one.
-    pub(super) fn set_address(&mut self, address: Address) {
+    /// Keeps the order: a renewed address stays the first one. Whether anything is new that
+    /// matters here.
+    pub(super) fn set_address(&mut self, address: Address) -> bool {
         match self.addresses.iter_mut().find(|known| is_same(known, &address)) {
-            Some(known) => *known = address,
-            None => self.addresses.push(address),
+            Some(known) => {
+                let changes = known.tentative != address.tentative;
+                *known = address;
+                changes
+            }
+            None => {
+                self.addresses.push(address);
+                true
+            }
         }
     }
 

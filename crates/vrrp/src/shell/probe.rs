@@ -1,17 +1,18 @@
 //! Asks the link who has an address: ARP for IPv4 (RFC 826).
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{LinkAddr, MsgFlags, recvfrom, sendto};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
 
 use super::neighbour::BROADCAST;
+use super::worker::PAUSE;
 
 const ETHERTYPE: [u8; 2] = [0x08, 0x06];
 
@@ -24,35 +25,78 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// An address, and the MAC address that answers for it.
 pub(super) type Answer = (IpAddr, [u8; 6]);
 
-/// Asks out of `link` for `addresses`; the answers go to `answers`. `source` is the asker's own
-/// address.
-pub(super) fn ask(
-    link: LinkAddr,
-    source: Ipv4Addr,
-    addresses: Vec<Ipv4Addr>,
-    answers: mpsc::Sender<Answer>,
-) -> io::Result<()> {
-    let mac = link.addr().ok_or_else(|| io::Error::other("it has no MAC address"))?;
-    let protocol = Protocol::from(i32::from(ARP));
-    let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), Some(protocol))?;
-    for &address in &addresses {
-        sendto(socket.as_raw_fd(), &question(mac, source, address), &link, MsgFlags::empty())?;
+/// Asks, and hears the answers: all questions share one socket. Were there one for each, a
+/// director with hundreds of instances would hear every answer hundreds of times.
+#[derive(Debug, Default)]
+pub(super) struct Prober {
+    /// Open while answers are waited for.
+    socket: Option<UdpSocket>,
+    asked: BTreeMap<(usize, Ipv4Addr), Question>,
+}
+
+#[derive(Debug)]
+struct Question {
+    /// The asker's own MAC address.
+    mac: [u8; 6],
+    until: Instant,
+}
+
+impl Prober {
+    /// Asks out of `link` for `addresses`. `source` is the asker's own address.
+    pub(super) fn ask(
+        &mut self,
+        link: LinkAddr,
+        source: Ipv4Addr,
+        addresses: &[Ipv4Addr],
+        now: Instant,
+    ) -> io::Result<()> {
+        let mac = link.addr().ok_or_else(|| io::Error::other("it has no MAC address"))?;
+        let socket = match &mut self.socket {
+            Some(socket) => socket,
+            None => self.socket.insert(open()?),
+        };
+        for &address in addresses {
+            sendto(socket.as_raw_fd(), &question(mac, source, address), &link, MsgFlags::empty())?;
+            self.asked.insert((link.ifindex(), address), Question { mac, until: now + WINDOW });
+        }
+        Ok(())
     }
-    let socket = UdpSocket::from_std(socket.into())?;
-    tokio::spawn(tokio::time::timeout(WINDOW, async move {
+
+    /// Gives up the questions that have waited long enough.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.asked.retain(|_, question| now < question.until);
+        if self.asked.is_empty() {
+            self.socket = None;
+        }
+    }
+
+    /// The next answer to a question.
+    pub(super) async fn next(&self) -> Answer {
         loop {
-            let Ok((frame, index)) = receive(&socket).await else { return };
-            if let Some((address, other)) = answer(&frame)
-                && index == link.ifindex()
-                && other != mac
-                && addresses.contains(&address)
-            {
-                // A full queue: the next answer says the same.
-                let _ = answers.try_send((IpAddr::V4(address), other));
+            let Some(socket) = &self.socket else { return std::future::pending().await };
+            match receive(socket).await {
+                Ok((frame, index)) => {
+                    if let Some(answer) = self.answer_in(&frame, index) {
+                        return answer;
+                    }
+                }
+                // The link is gone; the socket closes with its questions.
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
-    }));
-    Ok(())
+    }
+
+    fn answer_in(&self, frame: &[u8; 42], index: usize) -> Option<Answer> {
+        let (address, mac) = answer(frame)?;
+        let question = self.asked.get(&(index, address))?;
+        (mac != question.mac).then_some((IpAddr::V4(address), mac))
+    }
+}
+
+fn open() -> io::Result<UdpSocket> {
+    let protocol = Protocol::from(i32::from(ARP));
+    let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), Some(protocol))?;
+    UdpSocket::from_std(socket.into())
 }
 
 /// The start of the next frame, and the number of the interface that it came in on.

@@ -21,7 +21,12 @@ impl Worker {
         match news {
             Ok(netif::Event::Link(link)) => self.interfaces.set_link(link),
             Ok(netif::Event::LinkGone { index }) => self.interfaces.remove_link(index),
-            Ok(netif::Event::Address(address)) => self.interfaces.set_address(address),
+            Ok(netif::Event::Address(address)) => {
+                // Most news are of what this process has just done itself.
+                if !self.interfaces.set_address(address) {
+                    return;
+                }
+            }
             Ok(netif::Event::AddressGone(address)) => {
                 self.interfaces.remove_address(&address);
                 self.put_back(&address);
@@ -103,12 +108,6 @@ impl Worker {
             }
         }
         self.look_at_tracked_interfaces();
-    }
-
-    /// Whether this is a virtual address of one of the instances.
-    pub(super) fn is_virtual(&self, address: IpAddr) -> bool {
-        let mut specs = self.runners.iter().map(|runner| runner.instance.spec());
-        specs.any(|spec| spec.all_addresses().any(|v| v.address == address))
     }
 
     /// Takes in the adverts of a place, if that is not so already.

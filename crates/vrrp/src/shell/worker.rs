@@ -1,6 +1,6 @@
 //! The thread's loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -15,7 +15,7 @@ use super::guarded::Teller;
 use super::interfaces::Interfaces;
 use super::neighbour::Announcer;
 use super::paths::PathRunner;
-use super::probe::Answer;
+use super::probe::Prober;
 use super::schedule::Schedule;
 use super::socket::{AdvertReceiver, AdvertSender, Packet};
 use super::{Command, Error, Statuses, Watched, tracking};
@@ -27,9 +27,6 @@ use crate::spec::{Family, Heartbeat, InstanceSpec};
 
 /// Packets that wait for the loop; more are dropped, as a full socket buffer would.
 const PACKETS: usize = 1024;
-
-/// Answers that wait for the loop.
-const ANSWERS: usize = 64;
 
 /// After an error, until it is tried again.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
@@ -79,6 +76,8 @@ pub(super) struct Worker {
     pub(super) schedule: Schedule,
     /// Which instances have a VRID.
     by_vrid: BTreeMap<u8, Vec<usize>>,
+    /// The virtual addresses of all instances.
+    virtual_addresses: BTreeSet<IpAddr>,
     pub(super) groups: Vec<Group>,
     pub(super) conditions: tracking::Conditions,
     pub(super) receivers: BTreeMap<Place, Receiver>,
@@ -88,7 +87,7 @@ pub(super) struct Worker {
     pub(super) announcer: Option<Announcer>,
     pub(super) packets: (mpsc::Sender<Received>, mpsc::Receiver<Received>),
     /// Who has an address, as the link says.
-    pub(super) answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    pub(super) prober: Prober,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) events: Sender<Event>,
     /// When to look at the interfaces without news of them: something did not work.
@@ -121,6 +120,7 @@ impl Worker {
             runners: Vec::new(),
             schedule: Schedule::default(),
             by_vrid: BTreeMap::new(),
+            virtual_addresses: BTreeSet::new(),
             groups: Vec::new(),
             conditions: tracking::Conditions::new(),
             receivers: BTreeMap::new(),
@@ -129,7 +129,7 @@ impl Worker {
             monitor,
             announcer: None,
             packets: mpsc::channel(PACKETS),
-            answers: mpsc::channel(ANSWERS),
+            prober: Prober::default(),
             commands,
             events,
             look_again_at: None,
@@ -196,7 +196,7 @@ impl Worker {
                     self.packet(&place, packet);
                     self.waiting_packets();
                 }
-                Some(answer) = self.answers.1.recv() => self.answer(answer),
+                answer = self.prober.next() => self.answer(answer),
             }
         }
     }
@@ -219,13 +219,21 @@ impl Worker {
         self.tell_conditions();
     }
 
-    /// The instances have other numbers than before.
+    /// Whether this is a virtual address of one of the instances.
+    pub(super) fn is_virtual(&self, address: IpAddr) -> bool {
+        self.virtual_addresses.contains(&address)
+    }
+
+    /// The instances have other numbers than before, or other addresses.
     fn number_anew(&mut self) {
         self.schedule.clear();
         self.by_vrid.clear();
+        self.virtual_addresses.clear();
         for (at, runner) in self.runners.iter().enumerate() {
             self.schedule.set(at, runner.instance.poll_timeout());
-            self.by_vrid.entry(runner.instance.spec().vrid.get()).or_default().push(at);
+            let spec = runner.instance.spec();
+            self.by_vrid.entry(spec.vrid.get()).or_default().push(at);
+            self.virtual_addresses.extend(spec.all_addresses().map(|own| own.address));
         }
     }
 
@@ -241,7 +249,9 @@ impl Worker {
         for at in self.schedule.due(now) {
             self.runners[at].instance.handle_timeout(now);
             self.drain(at);
+            self.beat_amid_work();
         }
+        self.prober.handle_timeout(now);
         if self.look_again_at.is_some_and(|at| at <= now) {
             self.look_again_at = None;
             self.monitor_paused = false;
