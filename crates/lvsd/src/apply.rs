@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::until;
 use crate::definitions::{Applied, Apply, Request, TrialEnd};
+use crate::kept::Loaded;
 use crate::report::Reporter;
 
 const STOPPING: &str = "lvsd is stopping";
@@ -30,7 +31,7 @@ impl Reporter {
     /// Puts definitions in force.
     pub(crate) async fn apply(
         &self,
-        config: Config,
+        config: Loaded,
         file: PathBuf,
         by: String,
         confirm: Option<Duration>,

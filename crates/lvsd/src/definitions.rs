@@ -4,6 +4,7 @@
 //! away, and nothing here waits for a disk or for an answer.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::PlannedInstance;
@@ -13,7 +14,9 @@ use tokio::sync::{oneshot, watch};
 use crate::accept;
 use crate::director::{Director, Message, PlanAnswer};
 use crate::instances;
+use crate::kept::{Keeping, Loaded};
 use crate::notify::Notifier;
+use crate::run::load;
 use crate::track::Trackers;
 use crate::trial::{Event, InForce, Input, Origin, Output, Rollback};
 
@@ -33,7 +36,7 @@ pub(crate) enum Request {
 /// Definitions that an operator applies.
 #[derive(Debug)]
 pub(crate) struct Apply {
-    pub(crate) config: Config,
+    pub(crate) config: Loaded,
     pub(crate) file: PathBuf,
     pub(crate) by: String,
     pub(crate) confirm: Option<Duration>,
@@ -80,7 +83,8 @@ pub(crate) struct Reload {
 /// Holds the definitions in force, and whatever they go to.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    in_force: InForce<Config>,
+    in_force: InForce<Loaded>,
+    keeping: Keeping,
     /// The configuration file of the command line.
     own_file: PathBuf,
     /// As it was at the start.
@@ -95,9 +99,10 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// `config` is in force already, but for what is tracked.
+    /// These are in force already, but for what is tracked.
     pub(crate) fn new(
-        config: Config,
+        in_force: InForce<Loaded>,
+        keeping: Keeping,
         own_file: &Path,
         director: Director,
         vrrp: vrrp::shell::Handle,
@@ -106,17 +111,17 @@ impl Keeper {
         accept: accept::Setter,
     ) -> Self {
         let mut trackers = Trackers::new(vrrp.track_writer());
-        trackers.set(&config);
+        trackers.set(&in_force.config().config);
         // An operator names it from another directory.
         let own_file = std::path::absolute(own_file).unwrap_or_else(|_| own_file.to_owned());
-        let global = config.global.clone();
-        let in_force = InForce::new(config, own_file.clone(), Instant::now());
-        let origin = in_force.origin().clone();
-        let shown =
-            Shown { origin, until: None, rollback: None, own_file: false, last_reload: None };
+        let global = in_force.config().config.global.clone();
+        keeping.keep(&in_force);
+        let (origin, until) = (in_force.origin().clone(), in_force.poll_timeout());
+        let shown = Shown { origin, until, rollback: None, own_file: false, last_reload: None };
         let shown = watch::Sender::new(shown);
         Self {
             in_force,
+            keeping,
             own_file,
             global,
             shown,
@@ -156,10 +161,10 @@ impl Keeper {
     }
 
     /// Takes the definitions of the configuration file, or the error that it has.
-    pub(crate) fn reload(&mut self, loaded: anyhow::Result<Config>) {
+    pub(crate) fn reload(&mut self, loaded: anyhow::Result<Loaded>) {
         let taken = loaded.and_then(|config| {
             tracing::info!("reload: {} is valid", self.own_file.display());
-            if let Some(note) = self.takes_a_restart(&config.global) {
+            if let Some(note) = self.takes_a_restart(&config.config.global) {
                 tracing::warn!("reload: {note}");
             }
             let input = Input::Reload { config, file: self.own_file.clone() };
@@ -174,6 +179,36 @@ impl Keeper {
         self.carry_out(None);
     }
 
+    /// This worker goes on with what the one before it had in force. Tells where the file says
+    /// something else by now.
+    pub(crate) fn look_at_own_file(&self) {
+        let (file, shown) = (self.own_file.clone(), self.shown.clone());
+        let runs = self.is_own(&self.in_force.origin().file);
+        let runs = runs.then(|| Arc::clone(&self.in_force.config().sources));
+        tokio::spawn(async move {
+            let path = file.clone();
+            // A file system may hang.
+            let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
+            let file = file.display();
+            match loaded.map_err(anyhow::Error::from).and_then(|loaded| loaded) {
+                Ok(loaded) if runs.is_some_and(|runs| runs != loaded.sources) => tracing::warn!(
+                    "{file} has changed: what ran before this worker goes on until a reload"
+                ),
+                Ok(_) => {}
+                Err(error) => {
+                    let words = "what ran before this worker goes on; a reload, or the next start \
+                                 of lvsd, would fail";
+                    tracing::error!("{words}: {error:#}");
+                    let error = Some(format!("{words}: {error:#}"));
+                    let reload = Reload { at: Instant::now(), error };
+                    shown.send_modify(|shown| {
+                        shown.last_reload.get_or_insert(reload);
+                    });
+                }
+            }
+        });
+    }
+
     /// Does what the API asks. Who asked may have gone away since; then nobody misses the answer.
     pub(crate) fn request(&mut self, request: Request) {
         match request {
@@ -185,8 +220,8 @@ impl Keeper {
             }
             Request::Apply(apply, answer) => {
                 let Apply { config, file, by, confirm, plan } = *apply;
-                let instances = self.compare(&config);
-                let notes = self.apply_notes(&config, &file, confirm);
+                let instances = self.compare(&config.config);
+                let notes = self.apply_notes(&config.config, &file, confirm);
                 let input = Input::Apply { config, file, by, confirm };
                 // Nothing forbids it.
                 if self.in_force.handle(input, Instant::now()).is_ok() {
@@ -219,7 +254,7 @@ impl Keeper {
 
     fn end_trial(
         &mut self,
-        input: Input<Config>,
+        input: Input<Loaded>,
         answer: oneshot::Sender<Result<TrialEnd, String>>,
     ) {
         let tried = self.in_force.origin().file.clone();
@@ -235,9 +270,11 @@ impl Keeper {
 
     /// The particulars of a plan go to `plan` when definitions are put in force.
     fn carry_out(&mut self, mut plan: Option<PlanAnswer>) {
+        let mut changes = false;
         while let Some(output) = self.in_force.poll_output() {
+            changes = true;
             match output {
-                Output::PutInForce(config) => {
+                Output::PutInForce(Loaded { config, .. }) => {
                     self.notifier.set(&config);
                     self.accept.set(&config);
                     self.vrrp.reload(config.vrrp_instances.clone());
@@ -254,6 +291,9 @@ impl Keeper {
                 Output::Event(event) => log(&event),
             }
         }
+        if changes {
+            self.keeping.keep(&self.in_force);
+        }
         self.shown.send_modify(|shown| {
             shown.origin = self.in_force.origin().clone();
             shown.until = self.in_force.poll_timeout();
@@ -263,7 +303,7 @@ impl Keeper {
     }
 
     fn compare(&self, config: &Config) -> Vec<PlannedInstance> {
-        instances::compare(&self.in_force.config().vrrp_instances, &config.vrrp_instances)
+        instances::compare(&self.in_force.config().config.vrrp_instances, &config.vrrp_instances)
     }
 
     fn takes_a_restart(&self, new: &Global) -> Option<String> {

@@ -8,6 +8,7 @@ mod director;
 mod explain;
 mod guard;
 mod instances;
+mod kept;
 mod logging;
 mod maintenance;
 mod notify;

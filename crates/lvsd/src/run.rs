@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use checkers::Monitor;
-use config::Config;
 use engine::{Engine, Health, Kept};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -18,19 +17,21 @@ use crate::accept::Accept;
 use crate::definitions::{Keeper, Request};
 use crate::director::{self, Director, Message, Parts};
 use crate::guard::link::{Begin, FromWorker, Link};
+use crate::kept::{Keeping, Loaded};
 use crate::notify::Notifier;
 use crate::owned::OwnedFile;
 use crate::report::Reporter;
 use crate::socket::ControlSocket;
+use crate::trial::InForce;
 use crate::wishes::WishesFile;
-use crate::{maintenance, server, worker};
+use crate::{kept, maintenance, server, worker};
 
 /// Runs until SIGTERM or SIGINT, or until the guard wants another worker to go on.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     worker::begin()?;
     worker::raise_descriptors();
     let mut link = Link::of_worker().context("`lvsd worker` is what `lvsd run` starts")?;
-    let (begin, standings) = worker::standings(&mut link)?;
+    let worker::Start { begin, standings, in_force } = worker::hear_start(&mut link)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -42,7 +43,9 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         worker::unblock_signals()?;
         let guard = worker::Guard::new(link)?;
         let orders = guard.orders()?;
-        let config = load(&arguments.config)?;
+        let goes_on = in_force.is_some();
+        let in_force = put_in_force(&arguments.config, in_force)?;
+        let config = &in_force.config().config;
         let socket_path =
             arguments.socket.clone().unwrap_or_else(|| config.global.control_socket.clone());
         let (_socket, listener) = ControlSocket::bind(&socket_path)?;
@@ -58,12 +61,15 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         let (sender, requests) = mpsc::channel(1);
         let watched = vrrp::shell::Watched { watch: Box::new(guard.clone()), standings };
         // Before the addresses.
-        let accept = Accept::start(&config, !watched.standings.is_empty()).await;
+        let accept = Accept::start(config, !watched.standings.is_empty()).await;
         let parts = (guard.clone(), begin, accept);
-        let mut daemon = Daemon::start(arguments, config, client, sender, parts, watched)?;
+        let mut daemon = Daemon::start(arguments, in_force, client, sender, parts, watched)?;
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server::serve(listener, daemon.reporter.clone(), stopped));
         guard.tell(&FromWorker::Ready);
+        if goes_on {
+            daemon.keeper.look_at_own_file();
+        }
         tracing::info!(
             "ready: {}, control socket {}",
             daemon.reporter.router_id,
@@ -129,12 +135,13 @@ struct Daemon {
 impl Daemon {
     fn start(
         arguments: &RunArguments,
-        config: Config,
+        in_force: InForce<Loaded>,
         client: Option<ipvs::Client>,
         requests: mpsc::Sender<Request>,
         (guard, begin, accept): (worker::Guard, Begin, Accept),
         watched: vrrp::shell::Watched,
     ) -> anyhow::Result<Self> {
+        let config = in_force.config().config.clone();
         let (director, messages) = std::sync::mpsc::channel();
         let health = director.clone();
         let checkers = checkers::runner::spawn(move |event| report_health(&health, event))
@@ -175,7 +182,8 @@ impl Daemon {
         let status_reader = vrrp.status_reader();
         let router_id = config.global.router_id.clone();
         let keeper = Keeper::new(
-            config,
+            in_force,
+            Keeping::start(guard.clone()),
             &arguments.config,
             director.clone(),
             vrrp,
@@ -302,8 +310,22 @@ impl Signals {
     }
 }
 
-pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
-    config::load(path).map_err(|errors| anyhow!("{errors}"))
+pub(crate) fn load(path: &Path) -> anyhow::Result<Loaded> {
+    let loaded = config::load_with_sources(path);
+    let (config, sources) = loaded.map_err(|errors| anyhow!("{errors}"))?;
+    Ok(Loaded { config, sources: sources.into() })
+}
+
+/// What the worker before this one had in force, or what the file says.
+fn put_in_force(file: &Path, in_force: Option<String>) -> anyhow::Result<InForce<Loaded>> {
+    match in_force.map(|text| kept::read(&text)) {
+        Some(Ok(in_force)) => return Ok(in_force),
+        Some(Err(error)) => tracing::error!("{error:#}; {} is loaded instead", file.display()),
+        None => {}
+    }
+    // An operator names it from another directory.
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    Ok(InForce::new(load(file)?, absolute, Instant::now()))
 }
 
 fn host_name() -> anyhow::Result<String> {

@@ -16,13 +16,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
-use config::{Config, Source};
+use config::Source;
 use nix::unistd::{Uid, User};
 use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
 use crate::definitions::Request;
+use crate::kept::Loaded;
 use crate::report::Reporter;
 
 /// Bytes of a request: far more than the definitions of 100,000 real servers.
@@ -110,7 +111,7 @@ async fn plan(
     State(reporter): State<Arc<Reporter>>,
     Json(definitions): Json<Definitions>,
 ) -> Answer<Plan> {
-    answer(reporter.plan(parse(definitions)?).await)
+    answer(reporter.plan(parse(definitions)?.config).await)
 }
 
 async fn apply(
@@ -153,10 +154,10 @@ fn trial_end(done: anyhow::Result<TrialAnswer>) -> Answer<TrialAnswer> {
 }
 
 /// The checked definitions, or all that is wrong with them.
-fn parse(definitions: Definitions) -> Result<Config, Refusal> {
+fn parse(definitions: Definitions) -> Result<Loaded, Refusal> {
     let source = |one: SourceText| Source { path: one.path.into(), text: one.text };
-    let includes = definitions.includes.into_iter().map(source).collect();
-    config::parse_sources(source(definitions.file), includes)
+    let files = std::iter::once(definitions.file).chain(definitions.includes);
+    Loaded::parse(files.map(source).collect())
         .map_err(|errors| Refusal(StatusCode::UNPROCESSABLE_ENTITY, errors.to_string()))
 }
 

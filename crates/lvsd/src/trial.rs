@@ -7,6 +7,7 @@
 //! - A second `apply` during a trial takes its place. A rollback goes back to what was last in
 //!   force for good, never to something that nobody has confirmed.
 //! - A reload during a trial is refused: somebody else's `systemctl reload` is no confirmation.
+//! - A crash of the worker, or an upgrade, ends no trial: the next worker goes on with it.
 //! - A stop ends the trial with nothing more: a stop changes no table, and the next start loads
 //!   the configuration file of the command line.
 
@@ -27,17 +28,19 @@ pub(crate) struct Origin {
     pub(crate) since: Instant,
 }
 
+/// Definitions, and where they come from.
 #[derive(Debug, Clone)]
-struct Definitions<C> {
-    config: C,
-    origin: Origin,
+pub(crate) struct Definitions<C> {
+    pub(crate) config: C,
+    pub(crate) origin: Origin,
 }
 
+/// A trial that is going on.
 #[derive(Debug)]
-struct Trial<C> {
+pub(crate) struct Trial<C> {
     /// What was last in force for good.
-    before: Definitions<C>,
-    until: Instant,
+    pub(crate) before: Definitions<C>,
+    pub(crate) until: Instant,
 }
 
 /// What is told.
@@ -164,6 +167,16 @@ impl<C: Clone> InForce<C> {
             rollback: None,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Goes on where another process stood.
+    pub(crate) fn go_on(now: Definitions<C>, trial: Option<Trial<C>>) -> Self {
+        Self { now, trial, rollback: None, outputs: VecDeque::new() }
+    }
+
+    /// What another process needs to go on.
+    pub(crate) fn parts(&self) -> (&Definitions<C>, Option<&Trial<C>>) {
+        (&self.now, self.trial.as_ref())
     }
 
     /// The definitions in force.

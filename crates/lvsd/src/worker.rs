@@ -11,6 +11,7 @@ use tokio::net::UnixDatagram;
 use vrrp::shell::{Heard, News, Watch};
 use vrrp::standing::Standing;
 
+use crate::guard::in_force::Keepsake;
 use crate::guard::link::{Begin, FromWorker, Link, ToWorker};
 use crate::run::Ending;
 
@@ -46,13 +47,28 @@ pub(crate) fn unblock_signals() -> anyhow::Result<()> {
     SigSet::empty().thread_set_mask().context("unblocking signals")
 }
 
-/// What the guard says first: where the instances of the last worker stood.
-pub(crate) fn standings(link: &mut Link) -> anyhow::Result<(Begin, Vec<Standing>)> {
+/// What the guard says first.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) begin: Begin,
+    /// Where the instances of the last worker stood.
+    pub(crate) standings: Vec<Standing>,
+    /// What the last worker said of the definitions in force.
+    pub(crate) in_force: Option<String>,
+}
+
+/// Hears what the guard says first.
+pub(crate) fn hear_start(link: &mut Link) -> anyhow::Result<Start> {
     let mut standings = Vec::new();
+    let mut in_force = Keepsake::default();
     loop {
         match link.receive().context("hearing the guard")? {
             Some(ToWorker::Standing(standing)) => standings.push(standing),
-            Some(ToWorker::Begin(begin)) => return Ok((begin, standings)),
+            Some(ToWorker::InForce(piece)) => in_force.take(&piece),
+            Some(ToWorker::Begin(begin)) => {
+                let in_force = in_force.whole().map(str::to_owned);
+                return Ok(Start { begin, standings, in_force });
+            }
             Some(ToWorker::HandOver) => {}
             None => bail!("the guard is gone"),
         }

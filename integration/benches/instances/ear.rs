@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use integration::Host;
+use integration::network::INTERFACE;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt::ReceiveTimestampns,
 };
@@ -67,8 +68,7 @@ impl Ear {
     pub(crate) fn on(host: &Host) -> Result<Self> {
         let socket = host.namespace().enter(|| {
             let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(VRRP)))?;
-            // An unnamed interface is the only one there is a route by.
-            let index = nix::net::if_::if_nametoindex("eth0")?;
+            let index = nix::net::if_::if_nametoindex(INTERFACE)?;
             socket.join_multicast_v4_n(&GROUP, &InterfaceIndexOrAddress::Index(index))?;
             socket.set_recv_buffer_size(1 << 20)?;
             socket.set_read_timeout(Some(Duration::from_millis(50)))?;

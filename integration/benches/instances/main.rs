@@ -47,8 +47,9 @@ fn run() -> Result<()> {
         time.as_secs()
     );
     println!(
-        "  {:<12}{:>11}{:>11}{:>10}{:>13}{:>12}{:>13}",
+        "  {:<12}{:>10}{:>11}{:>11}{:>10}{:>13}{:>12}{:>13}",
         "pair of",
+        "settled",
         "master CPU",
         "backup CPU",
         "adverts",

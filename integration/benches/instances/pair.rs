@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use integration::addresses::DIRECTORS;
 use integration::router::{Definition, Pair, Program, Router};
-use integration::wait::FAR;
 
 use crate::ear::{Ear, Heard};
 use crate::usage::Processes;
@@ -19,10 +18,15 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 /// So long everything has been as it should be before it counts.
 const CALM: Duration = Duration::from_secs(3);
 
+/// So long a pair may take until then: hundreds of instances at once are much to start with.
+const DEADLINE: Duration = Duration::from_secs(180);
+
 /// What was seen of one pair.
 pub(crate) struct Watched {
     program: Program,
     time: Duration,
+    /// From the start of the first router until all was as it should be.
+    settled: Duration,
     /// Of all processes of the master and of the backup.
     cpu: [Duration; 2],
     heard: Heard,
@@ -37,10 +41,12 @@ impl Watched {
     fn watch(program: Program, instances: u32, time: Duration) -> Result<Self> {
         let pair = Pair::new()?;
         let [master, backup] = &pair.hosts;
+        let start = Instant::now();
         let _master = Router::start(program, master, &definitions(150, instances)?)?;
         wait_calm(&pair, instances)?;
         let _backup = Router::start(program, backup, &definitions(100, instances)?)?;
         wait_calm(&pair, instances)?;
+        let settled = start.elapsed().saturating_sub(CALM * 2);
         let processes = [Processes::of(master)?, Processes::of(backup)?];
         let ear = Ear::on(&pair.client)?;
         let (start, before) = (Instant::now(), cpu(&processes)?);
@@ -51,7 +57,8 @@ impl Watched {
             heard.instances_of(DIRECTORS[0]) == usize::try_from(instances)?,
             "not every instance was heard of its master"
         );
-        Ok(Self { program, time, cpu: [after[0] - before[0], after[1] - before[1]], heard })
+        let cpu = [after[0] - before[0], after[1] - before[1]];
+        Ok(Self { program, time, settled, cpu, heard })
     }
 
     /// The share of one core that both took, in percent.
@@ -79,8 +86,9 @@ impl fmt::Display for Watched {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
         write!(
             f,
-            "  {:<12}{:>10.2}%{:>10.2}%{:>10}{:>13.2}{:>12.2}{:>13}",
+            "  {:<12}{:>9.1}s{:>10.2}%{:>10.2}%{:>10}{:>13.2}{:>12.2}{:>13}",
             self.program.to_string(),
+            self.settled.as_secs_f64(),
             self.percent(self.cpu[0]),
             self.percent(self.cpu[1]),
             self.heard.adverts.values().sum::<u32>(),
@@ -104,7 +112,7 @@ fn definitions(priority: u8, instances: u32) -> Result<Vec<Definition>> {
 
 /// Waits until the first host alone has sent the adverts of all instances for a while.
 fn wait_calm(pair: &Pair, instances: u32) -> Result<()> {
-    let deadline = Instant::now() + FAR;
+    let deadline = Instant::now() + DEADLINE;
     loop {
         let ear = Ear::on(&pair.client)?;
         thread::sleep(CALM);

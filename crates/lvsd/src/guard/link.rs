@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use vrrp::standing::Standing;
 
+use super::in_force::Piece;
+
 /// Longer than what an instance with 255 addresses and a dozen unicast peers has to say.
 const LONGEST: usize = 1 << 20;
 /// What waits in the socket while the other side is busy: some hundred instances at once.
@@ -30,6 +32,8 @@ pub(crate) enum FromWorker {
     Reloading,
     /// It stops because it was told to.
     Stopping,
+    /// A piece of what is to be said to the next worker about the definitions in force.
+    InForce(Piece),
     /// The operator wants the program replaced; the new one was tried.
     Upgrade,
 }
@@ -39,6 +43,8 @@ pub(crate) enum FromWorker {
 pub(crate) enum ToWorker {
     /// Where an instance of the last worker stood. These come first of all.
     Standing(Standing),
+    /// A piece of what the last worker said about the definitions in force.
+    InForce(Piece),
     /// Begin.
     Begin(Begin),
     /// End, and leave everything as it is: another worker goes on.

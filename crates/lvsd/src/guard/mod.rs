@@ -9,9 +9,11 @@
 //!     └────── heartbeats and the standing of each instance <──────────┘
 //! ```
 //!
-//! It knows no configuration, no checks and no kernel table: there is little in it to fail.
+//! It knows no configuration, no checks and no kernel table: there is little in it to fail. It
+//! only holds a copy of what the worker has in force, and reads nothing in it.
 
 mod core;
+pub(crate) mod in_force;
 pub(crate) mod link;
 mod process;
 mod text;
@@ -31,6 +33,7 @@ use sd_notify::NotifyState;
 use vrrp::shell::Fencer;
 
 use self::core::{End, Guard, Input, Output};
+use self::in_force::Keepsake;
 use self::link::{Begin, FromWorker, Link, ToWorker};
 use crate::{GuardArguments, socket};
 
@@ -41,9 +44,12 @@ pub(crate) fn run(arguments: &GuardArguments) -> anyhow::Result<ExitCode> {
     mask.thread_block().context("blocking signals")?;
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let signals = SignalFd::with_flags(&mask, flags).context("listening for signals")?;
-    let standings = match &arguments.resume {
-        Some(number) => Some(process::take_over(*number)?),
-        None => None,
+    let (standings, in_force) = match &arguments.resume {
+        Some(number) => {
+            let (standings, in_force) = process::take_over(*number)?;
+            (Some(standings), in_force)
+        }
+        None => (None, None),
     };
     let _only = socket::only_one()?;
     let now = Instant::now();
@@ -59,6 +65,7 @@ pub(crate) fn run(arguments: &GuardArguments) -> anyhow::Result<ExitCode> {
         signals,
         worker: None,
         fencer: Fencer::default(),
+        in_force: Keepsake::new(in_force),
         starts: 0,
         last_end: None,
     };
@@ -82,6 +89,8 @@ struct Shell<'a> {
     signals: SignalFd,
     worker: Option<Worker>,
     fencer: Fencer,
+    /// What the next worker puts in force.
+    in_force: Keepsake,
     /// Workers so far.
     starts: u64,
     last_end: Option<String>,
@@ -156,6 +165,10 @@ impl Shell<'_> {
                     notify_reloading();
                     continue;
                 }
+                FromWorker::InForce(piece) => {
+                    self.in_force.take(&piece);
+                    continue;
+                }
                 FromWorker::Stopping => {
                     notify(&[NotifyState::Stopping]);
                     Input::Stopping
@@ -197,6 +210,7 @@ impl Shell<'_> {
             }
         };
         self.worker = None;
+        self.in_force.forget_half();
         let end = process::end(status);
         self.last_end = Some(end.to_string());
         self.guard.handle(Input::Ended(end), Instant::now());
@@ -235,7 +249,12 @@ impl Shell<'_> {
                 }
             }
             Output::Replace(standings) => {
-                let error = process::replace(&self.program, self.arguments, &standings);
+                let error = process::replace(
+                    &self.program,
+                    self.arguments,
+                    &standings,
+                    self.in_force.whole(),
+                );
                 let reason = format!("starting {}: {error:#}", self.program.display());
                 self.guard.handle(Input::NotReplaced(reason), Instant::now());
             }
@@ -253,7 +272,7 @@ impl Shell<'_> {
             last_end: self.last_end.clone(),
         };
         self.starts += 1;
-        match process::start(self.arguments, standings, begin) {
+        match process::start(self.arguments, standings, self.in_force.whole(), begin) {
             Ok((child, link)) => self.worker = Some(Worker { child, link: Some(link) }),
             Err(error) => {
                 tracing::error!("guard: starting the worker: {error:#}");

@@ -11,9 +11,11 @@ use anyhow::{Context, anyhow};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use vrrp::standing::Standing;
 
 use super::core::End;
+use super::in_force;
 use super::link::{Begin, Link, ToWorker};
 use crate::GuardArguments;
 
@@ -45,10 +47,11 @@ pub(super) fn own_path() -> anyhow::Result<PathBuf> {
     Ok(called.filter(same).unwrap_or(own))
 }
 
-/// Starts a worker that goes on where `standings` stand.
+/// Starts a worker that goes on where `standings` stand, with the definitions `in_force`.
 pub(super) fn start(
     arguments: &GuardArguments,
     standings: &[Standing],
+    in_force: Option<&str>,
     begin: Begin,
 ) -> anyhow::Result<(Child, Link)> {
     let (link, theirs) = Link::pair().context("making the socket to it")?;
@@ -56,6 +59,13 @@ pub(super) fn start(
         // It starts as backup there, and removes what its predecessor held.
         if let Err(error) = link.send(&ToWorker::Standing(standing.clone())) {
             tracing::error!("guard: handing {} over: {error}", standing.instance);
+        }
+    }
+    for piece in in_force.into_iter().flat_map(in_force::pieces) {
+        // The worker goes without what is not whole, and loads its file.
+        if let Err(error) = link.send(&ToWorker::InForce(piece)) {
+            tracing::error!("guard: handing over the definitions in force: {error}");
+            break;
         }
     }
     link.send(&ToWorker::Begin(begin)).context("speaking to it")?;
@@ -86,16 +96,30 @@ pub(super) fn signal(child: &Child, signal: Signal) -> nix::Result<()> {
     kill(Pid::from_raw(id), signal)
 }
 
+/// What one program leaves to the next.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Legacy {
+    Whole {
+        standings: Vec<Standing>,
+        in_force: Option<String>,
+    },
+    /// Of a program that left nothing else.
+    Standings(Vec<Standing>),
+}
+
 /// Becomes `program`, which goes on where `standings` stand. Returns only when it cannot.
 pub(super) fn replace(
     program: &Path,
     arguments: &GuardArguments,
     standings: &[Standing],
+    in_force: Option<&str>,
 ) -> anyhow::Error {
     let write = || -> anyhow::Result<File> {
         // Without the close-on-exec flag: the new program reads it.
         let mut file = File::from(memfd_create("lvsd-standings", MFdFlags::empty())?);
-        file.write_all(&serde_json::to_vec(standings)?)?;
+        let (standings, in_force) = (standings.to_vec(), in_force.map(str::to_owned));
+        file.write_all(&serde_json::to_vec(&Legacy::Whole { standings, in_force })?)?;
         Ok(file)
     };
     match write().context("writing down what is held") {
@@ -111,13 +135,18 @@ pub(super) fn replace(
     }
 }
 
-/// Reads what the guard before the upgrade held, and closes that file.
-pub(super) fn take_over(number: RawFd) -> anyhow::Result<Vec<Standing>> {
+/// Reads what the guard before the upgrade held, and what it knew of the definitions in force, and
+/// closes that file.
+pub(super) fn take_over(number: RawFd) -> anyhow::Result<(Vec<Standing>, Option<String>)> {
     let path = format!("/proc/self/fd/{number}");
-    let read = || -> anyhow::Result<Vec<Standing>> {
+    let read = || -> anyhow::Result<Legacy> {
         let file = File::open(&path)?;
         nix::unistd::close(number)?;
         Ok(serde_json::from_reader(BufReader::new(file))?)
     };
-    read().context("reading what the program before the upgrade held")
+    let legacy = read().context("reading what the program before the upgrade held")?;
+    Ok(match legacy {
+        Legacy::Whole { standings, in_force } => (standings, in_force),
+        Legacy::Standings(standings) => (standings, None),
+    })
 }
