@@ -4,7 +4,6 @@
 //! away, and nothing here waits for a disk or for an answer.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::PlannedInstance;
@@ -101,8 +100,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// These are in force already, but for what is tracked.
     pub(crate) fn new(
-        in_force: InForce<Loaded>,
-        keeping: Keeping,
+        (in_force, keeping): (InForce<Loaded>, Keeping),
         own_file: &Path,
         director: Director,
         vrrp: vrrp::shell::Handle,
@@ -184,16 +182,18 @@ impl Keeper {
     pub(crate) fn look_at_own_file(&self) {
         let (file, shown) = (self.own_file.clone(), self.shown.clone());
         let runs = self.is_own(&self.in_force.origin().file);
-        let runs = runs.then(|| Arc::clone(&self.in_force.config().sources));
+        let runs = runs.then(|| self.in_force.config().clone());
         tokio::spawn(async move {
             let path = file.clone();
             // A file system may hang.
             let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
             let file = file.display();
             match loaded.map_err(anyhow::Error::from).and_then(|loaded| loaded) {
-                Ok(loaded) if runs.is_some_and(|runs| runs != loaded.sources) => tracing::warn!(
-                    "{file} has changed: what ran before this worker goes on until a reload"
-                ),
+                Ok(loaded) if runs.is_some_and(|runs| !runs.has_texts_of(&loaded)) => {
+                    tracing::warn!(
+                        "{file} has changed: what ran before this worker goes on until a reload"
+                    );
+                }
                 Ok(_) => {}
                 Err(error) => {
                     let words = "what ran before this worker goes on; a reload, or the next start \

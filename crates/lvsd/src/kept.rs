@@ -40,6 +40,11 @@ impl Loaded {
         let config = config::parse_sources(first, rest.collect())?;
         Ok(Self { config, sources: sources.into() })
     }
+
+    /// Whether both were read from the same texts, under whatever names.
+    pub(crate) fn has_texts_of(&self, other: &Self) -> bool {
+        self.sources.iter().map(|one| &one.text).eq(other.sources.iter().map(|one| &one.text))
+    }
 }
 
 /// As the guard keeps it.

@@ -182,8 +182,7 @@ impl Daemon {
         let status_reader = vrrp.status_reader();
         let router_id = config.global.router_id.clone();
         let keeper = Keeper::new(
-            in_force,
-            Keeping::start(guard.clone()),
+            (in_force, Keeping::start(guard.clone())),
             &arguments.config,
             director.clone(),
             vrrp,
