@@ -107,11 +107,12 @@ struct Program {
 }
 
 impl Program {
-    /// The tests of VRRP alone are named so. They run on any kernel with namespaces, and sooner
-    /// and more evenly there than in the virtual machine.
+    /// The tests of VRRP alone and of checks alone are named so. They run on any kernel with
+    /// namespaces, and sooner and more evenly there than in the virtual machine.
     fn needs_no_ipvs(&self) -> bool {
         let name = Path::new(&self.source).file_stem().unwrap_or_default();
-        name.to_string_lossy().starts_with("vrrp_")
+        let name = name.to_string_lossy();
+        ["vrrp_", "checks_"].iter().any(|prefix| name.starts_with(prefix))
     }
 }
 

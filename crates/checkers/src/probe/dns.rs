@@ -52,7 +52,7 @@ async fn over_udp(
     let mut buffer = vec![0; LONGEST];
     let mut step = "waiting for the answer".to_owned();
     loop {
-        let received = deadline.within(&step, socket.recv(&mut buffer)).await?;
+        let received = deadline.within(&step, socket::receive(&socket, &mut buffer)).await?;
         let size = received.map_err(|error| socket::receive_stop(&error))?;
         match query.judge(check, &buffer[..size]) {
             Answer::Foreign(why) => {

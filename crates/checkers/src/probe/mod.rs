@@ -30,10 +30,12 @@ use crate::judge::State;
 use crate::outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 use crate::spec::{Kind, Monitor};
 
-/// What probes share: the TLS configurations, which are costly to build.
+/// What probes share: the TLS configurations, which are costly to build, and what they know of
+/// each other's reads.
 #[derive(Debug, Default)]
 pub struct Context {
     tls: tls::Configs,
+    reads: file::Reads,
 }
 
 impl Context {
@@ -70,7 +72,7 @@ pub async fn run(monitor: &Monitor, state: State, context: &Context) -> Outcome 
         Kind::Udp(check) => Box::pin(udp::run(monitor.target, check, &deadline)),
         Kind::Ping(check) => Box::pin(ping::run(monitor.target, check, &deadline)),
         Kind::Smtp(check) => Box::pin(smtp::run(monitor.target, check, &deadline, context)),
-        Kind::File(check) => Box::pin(file::run(check, &deadline)),
+        Kind::File(check) => Box::pin(file::run(monitor, check, &deadline, context)),
         Kind::Agent(check) => Box::pin(agent::run(monitor.target, check, &deadline)),
         Kind::Grpc(check) => Box::pin(grpc::run(monitor.target, check, &deadline, context)),
     };

@@ -74,7 +74,7 @@ impl Pings {
             }
             tokio::select! {
                 biased;
-                received = socket.recv(&mut buffer) => {
+                received = socket::receive(socket, &mut buffer) => {
                     let size = received.map_err(|error| socket::receive_stop(&error))?;
                     self.take(&buffer[..size], Instant::now());
                 }

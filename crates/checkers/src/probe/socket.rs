@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::io::Interest;
+use tokio::net::{TcpStream, UdpSocket};
 
 use super::{Deadline, Stop};
 use crate::outcome::Cause;
@@ -25,11 +27,24 @@ pub(super) async fn connect(
     socket.set_linger(Some(Duration::ZERO)).map_err(|error| {
         Stop::Local(doing_failed(&format!("open a socket to {destination}"), &error))
     })?;
-    let connecting = TcpSocket::from_std_stream(socket.into()).connect(destination);
-    let stream = deadline
-        .within("connecting", connecting)
-        .await?
-        .map_err(|error| io_stop(&format!("connect to {destination}"), &error))?;
+    let doing = format!("connect to {destination}");
+    match socket.connect(&destination.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => {
+            return Err(io_stop(&doing, &error));
+        }
+        _ => {}
+    }
+    let stream = TcpStream::from_std(socket.into()).map_err(|error| io_stop(&doing, &error))?;
+    let connected = async {
+        stream.writable().await?;
+        stream.take_error()
+    };
+    match deadline.within("connecting", connected).await? {
+        Ok(None) => {}
+        // This has come by RST or ICMP: what fails on this machine does so at once.
+        Ok(Some(error)) => return Err(answer_stop(&doing, &error)),
+        Err(error) => return Err(io_stop(&doing, &error)),
+    }
     // A local port without a listener can be chosen as the source port of a connection to itself;
     // the kernel takes none of the well-known ones for that.
     if destination.port() >= 1024 && stream.local_addr().is_ok_and(|local| local == destination) {
@@ -80,6 +95,13 @@ fn connected(destination: SocketAddr, socket: Socket) -> Result<UdpSocket, Stop>
         // tokio's name for a socket of datagrams; it looks at no protocol.
         .and_then(|()| UdpSocket::from_std(socket.into()))
         .map_err(|error| io_stop(&format!("connect to {destination}"), &error))
+}
+
+/// Receives a datagram. An ICMP error ends the wait too: tokio's own `recv` waits for data alone,
+/// and sleeps through an error that arrives after it has begun to wait.
+pub(super) async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+    let receive = || Ok(recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?);
+    socket.async_io(Interest::READABLE | Interest::ERROR, receive).await
 }
 
 fn open(
@@ -148,10 +170,15 @@ pub(super) fn io_stop(doing: &str, error: &io::Error) -> Stop {
     }
 }
 
-/// The same of an error met while receiving from a socket of datagrams. Nothing local can fail
-/// there, so these are what ICMP brought, and more of them are failures: a firewall's refusal
-/// (EACCES), and a host that does not know the protocol (ENOPROTOOPT).
+/// The same of an error met while receiving from a socket of datagrams.
 pub(super) fn receive_stop(error: &io::Error) -> Stop {
+    answer_stop("receive the answer", error)
+}
+
+/// The same of an error met while waiting for an answer. Nothing local can fail there, so these
+/// are what ICMP brought, and more of them are failures: a firewall's refusal (EACCES, of ICMPv6),
+/// and a host that does not know the protocol (ENOPROTOOPT).
+fn answer_stop(doing: &str, error: &io::Error) -> Stop {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EACCES) => {
             Stop::failed(Cause::Unreachable, "refused by a firewall (ICMP: prohibited)")
@@ -159,7 +186,7 @@ pub(super) fn receive_stop(error: &io::Error) -> Stop {
         Some(Errno::ENOPROTOOPT) => {
             Stop::failed(Cause::Unreachable, "host does not know the protocol (ICMP)")
         }
-        _ => io_stop("receive the answer", error),
+        _ => io_stop(doing, error),
     }
 }
 

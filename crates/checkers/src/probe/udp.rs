@@ -17,7 +17,7 @@ pub(super) async fn run(
     let socket = socket::datagram(target, &check.connect)?;
     socket.send(&check.send).await.map_err(|error| socket::io_stop("send a datagram", &error))?;
     let mut buffer = vec![0; LOOKED_AT];
-    match deadline.within("waiting for an answer", socket.recv(&mut buffer)).await {
+    match deadline.within("waiting for an answer", socket::receive(&socket, &mut buffer)).await {
         Ok(Ok(size)) => wire::udp::judge(&check.reply, &buffer[..size])
             .map(|()| Passed::default())
             .map_err(Stop::Failed),

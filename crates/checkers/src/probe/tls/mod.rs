@@ -7,9 +7,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::CertificateError;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -111,7 +111,7 @@ fn stop(error: &io::Error, name: &str) -> Stop {
 /// Judges an error of a read or write, over TLS or without.
 pub(super) fn stream_stop(doing: &str, error: &io::Error) -> Stop {
     match tls_error(error) {
-        Some(error) => Stop::failed(Cause::Tls, format!("TLS: {error}")),
+        Some(error) => Stop::failed(Cause::Tls, format!("TLS: {}", words(error))),
         None => socket::io_stop(doing, error),
     }
 }
@@ -122,8 +122,9 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
 }
 
 fn describe(error: &rustls::Error, name: &str) -> (Cause, String) {
-    let rustls::Error::InvalidCertificate(reason) = error else {
-        return (Cause::Tls, format!("TLS: {error}"));
+    let reason = match error {
+        rustls::Error::InvalidCertificate(reason) => reason,
+        error => return (Cause::Tls, format!("TLS: {}", words(error))),
     };
     match reason {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
@@ -139,6 +140,65 @@ fn describe(error: &rustls::Error, name: &str) -> (Cause, String) {
             Cause::CertificateUntrusted,
             "TLS: the certificate is not signed by a trusted authority".into(),
         ),
+        CertificateError::UnhandledCriticalExtension => (
+            Cause::Tls,
+            "TLS: the certificate has a critical extension that is not understood here".into(),
+        ),
+        CertificateError::BadEncoding => {
+            (Cause::Tls, "TLS: the certificate is damaged (bad encoding)".into())
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            (Cause::Tls, "TLS: the certificate is not one for servers (extended key usage)".into())
+        }
+        // What webpki alone knows comes wrapped.
+        CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => (
+            Cause::CertificateUntrusted,
+            "TLS: the server shows an authority's certificate (CA:TRUE) as its own; have one \
+             issued for the server, or set verify = false"
+                .into(),
+        ),
         _ => (Cause::Tls, format!("TLS: {error}")),
+    }
+}
+
+/// Other errors of the handshake, in the words of who runs the server.
+fn words(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port".to_owned(),
+        rustls::Error::PeerIncompatible(reason) => {
+            format!("no common version or cipher with the server ({reason:?})")
+        }
+        rustls::Error::NoCertificatesPresented => "the server shows no certificate".to_owned(),
+        rustls::Error::NoApplicationProtocol => {
+            "the server speaks none of the offered protocols (ALPN)".to_owned()
+        }
+        rustls::Error::AlertReceived(alert) => {
+            format!("the server refuses: {}", alert_words(*alert))
+        }
+        error => error.to_string(),
+    }
+}
+
+/// Alerts that the server's configuration causes (RFC 8446 §6.2).
+fn alert_words(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::HandshakeFailure => "no common version or cipher".to_owned(),
+        AlertDescription::ProtocolVersion => "no common version of TLS".to_owned(),
+        AlertDescription::UnrecognisedName => "it does not know the server_name".to_owned(),
+        AlertDescription::CertificateRequired => {
+            "it wants a client certificate (certificate_file)".to_owned()
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnknownCA
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateExpired
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked => {
+            format!("it does not accept the client certificate ({alert:?})")
+        }
+        AlertDescription::NoApplicationProtocol => {
+            "it speaks none of the offered protocols (ALPN)".to_owned()
+        }
+        alert => format!("alert {alert:?}"),
     }
 }
