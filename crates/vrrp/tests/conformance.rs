@@ -1,0 +1,285 @@
+//! Plays the cases of `conformance/` against the state machine; its README says how they read.
+
+#![allow(clippy::unwrap_used, reason = "a case that cannot be read is a defect of the case")]
+#![allow(clippy::disallowed_methods, reason = "a test chooses its first moment")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use vrrp::{
+    Advert, Authentication, Centiseconds, Checksum, EventKind, Input, Instance, InstanceSpec,
+    IpHeader, Output, Priority, State, Version, VirtualAddress, Vrid,
+};
+
+/// What can happen to a router, for the matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    Up,
+    Down,
+    Shutdown,
+    Better,
+    Equal,
+    Worse,
+    GivesUp,
+}
+
+const ALL: [Happening; 7] = [
+    Happening::Up,
+    Happening::Down,
+    Happening::Shutdown,
+    Happening::Better,
+    Happening::Equal,
+    Happening::Worse,
+    Happening::GivesUp,
+];
+
+#[test]
+fn the_cases_go_as_written() {
+    let mut cases = 0;
+    let mut seen = BTreeSet::new();
+    let mut wrong = String::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines: Vec<&str> = lines.collect();
+        for case in lines.chunk_by(|_, next| !next.starts_with("case ")) {
+            cases += 1;
+            let played = play(case, &mut seen);
+            if played != case {
+                let file = path.file_name().unwrap().display();
+                write!(wrong, "\n{file}: {}\n{}", case[0], difference(case, &played)).unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "- as written, + as played{wrong}");
+    assert!(cases >= 50, "only {cases} cases were found in {}", folder.display());
+    // Every state meets everything that can happen to it.
+    for state in [State::Initialize, State::Backup, State::Master, State::Fault] {
+        for happening in ALL {
+            assert!(seen.contains(&(state, happening)), "no case of {happening:?} in {state}");
+        }
+    }
+}
+
+fn difference(written: &[&str], played: &[String]) -> String {
+    let mut text = String::new();
+    for index in 0..written.len().max(played.len()) {
+        let (written, played) = (written.get(index), played.get(index));
+        if written.copied() == played.map(String::as_str) {
+            continue;
+        }
+        for (sign, line) in [("-", written.copied()), ("+", played.map(String::as_str))] {
+            if let Some(line) = line {
+                writeln!(text, "{sign} {line}").unwrap();
+            }
+        }
+    }
+    text
+}
+
+/// The case with what really comes out.
+fn play(case: &[&str], seen: &mut BTreeSet<(State, Happening)>) -> Vec<String> {
+    let [title, settings, steps @ ..] = case else { panic!("not a whole case: {case:?}") };
+    let settings = settings.strip_prefix("is ").unwrap_or_else(|| panic!("{title}: no settings"));
+    let mut router = Router::new(settings);
+    let mut played = vec![(*title).to_owned(), format!("is {settings}")];
+    for step in steps.iter().filter_map(|line| line.strip_prefix("> ")) {
+        let (time, action) = step.split_once(' ').unwrap_or((step, "pass"));
+        played.push(format!("> {step}"));
+        let at = router.start + Duration::from_secs_f64(time.parse().unwrap());
+        played.extend(router.pass(at));
+        let before = router.instance.state();
+        let Some(input) = router.input(action) else { continue };
+        seen.extend(router.happening(&input).map(|happening| (before, happening)));
+        router.instance.handle(input, at);
+        played.extend(router.outputs(at));
+    }
+    played
+}
+
+struct Router {
+    instance: Instance,
+    start: Instant,
+}
+
+impl Router {
+    fn new(settings: &str) -> Self {
+        let vrid = Vrid::new(51).unwrap();
+        let mut spec = InstanceSpec::new("VI_1", "eth0", vrid);
+        spec.announce.delay = Duration::ZERO;
+        let mut address: IpAddr = "192.0.2.100".parse().unwrap();
+        for setting in settings.split(", ") {
+            match setting.split_once(' ').unwrap() {
+                ("version", version) => spec.version = self::version(version),
+                ("priority", priority) => {
+                    spec.priority = Priority::new(priority.parse().unwrap()).unwrap();
+                }
+                ("interval", seconds) => spec.advert_interval = interval(seconds),
+                ("address", text) => address = text.parse().unwrap(),
+                ("no", "preemption") => spec.preempt = false,
+                ("password", text) => spec.authentication = Some(password(text)),
+                _ => panic!("unknown setting: {setting}"),
+            }
+        }
+        spec.addresses = vec![VirtualAddress::new(address, 24, "eth0")];
+        let start = Instant::now();
+        Self { instance: Instance::new(spec, start), start }
+    }
+
+    /// Lets the time pass, timer by timer.
+    fn pass(&mut self, until: Instant) -> Vec<String> {
+        let mut played = Vec::new();
+        while let Some(at) = self.instance.poll_timeout().filter(|&at| at <= until) {
+            self.instance.handle_timeout(at);
+            played.extend(self.outputs(at));
+        }
+        played
+    }
+
+    fn input(&self, action: &str) -> Option<Input> {
+        let words: Vec<&str> = action.split(' ').collect();
+        Some(match words[..] {
+            ["pass"] => return None,
+            ["up", address] => Input::Up(address.parse().unwrap()),
+            ["down"] => Input::Down("no carrier".to_owned()),
+            ["shutdown"] => Input::Shutdown,
+            ["advert", "from", source, ref rest @ ..] => {
+                self.advert(source, rest, Checksum::PseudoHeader)
+            }
+            ["plain", "from", source, ref rest @ ..] => {
+                // Over IPv6 the library always adds the pseudo header: here it is left out by hand.
+                let Input::Packet(header, mut payload) = self.advert(source, rest, Checksum::Plain)
+                else {
+                    unreachable!("an advert is a packet");
+                };
+                payload[6..8].copy_from_slice(&[0, 0]);
+                let sum =
+                    payload.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+                let sum: u32 = sum.sum();
+                let sum = (sum & 0xffff) + (sum >> 16);
+                let sum = u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+                payload[6..8].copy_from_slice(&(!sum).to_be_bytes());
+                Input::Packet(header, payload)
+            }
+            ["bytes", "from", source, "ttl", ttl, ref hex @ ..] => {
+                let bytes = hex.iter().map(|byte| u8::from_str_radix(byte, 16).unwrap());
+                Input::Packet(self.header(source, ttl.parse().unwrap()), bytes.collect())
+            }
+            _ => panic!("unknown input: {action}"),
+        })
+    }
+
+    fn advert(&self, source: &str, rest: &[&str], reading: Checksum) -> Input {
+        let spec = self.instance.spec();
+        let mut header = self.header(source, 255);
+        let mut advert = Advert {
+            version: spec.version,
+            vrid: spec.vrid,
+            priority: 100,
+            interval: spec.advert_interval,
+            addresses: vec![spec.addresses[0].address],
+            authentication: None,
+            quick: false,
+        };
+        for pair in rest.chunks(2) {
+            match *pair {
+                ["priority", value] => advert.priority = value.parse().unwrap(),
+                ["interval", value] => advert.interval = interval(value),
+                ["vrid", value] => advert.vrid = Vrid::new(value.parse().unwrap()).unwrap(),
+                ["version", value] => advert.version = version(value),
+                ["ttl", value] => header.ttl = value.parse().unwrap(),
+                ["to", value] => header.destination = value.parse().unwrap(),
+                ["password", value] => advert.authentication = Some(password(value)),
+                ["address", value] => advert.addresses = vec![value.parse().unwrap()],
+                _ => panic!("unknown part of an advert: {pair:?}"),
+            }
+        }
+        let payload = advert.encode(header.source, header.destination, reading);
+        Input::Packet(header, payload)
+    }
+
+    fn header(&self, source: &str, ttl: u8) -> IpHeader {
+        let destination = self.instance.spec().family().group();
+        IpHeader { source: source.parse().unwrap(), destination, ttl }
+    }
+
+    fn happening(&self, input: &Input) -> Option<Happening> {
+        Some(match input {
+            Input::Up(_) => Happening::Up,
+            Input::Down(_) => Happening::Down,
+            Input::Shutdown => Happening::Shutdown,
+            Input::Packet(header, payload) => {
+                let theirs = Advert::decode(payload, header).ok()?.priority;
+                match theirs.cmp(&self.instance.spec().priority.get()) {
+                    _ if theirs == 0 => Happening::GivesUp,
+                    std::cmp::Ordering::Greater => Happening::Better,
+                    std::cmp::Ordering::Equal => Happening::Equal,
+                    std::cmp::Ordering::Less => Happening::Worse,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    fn outputs(&mut self, at: Instant) -> Vec<String> {
+        let time = at.duration_since(self.start).as_millis();
+        let outputs: Vec<Output> = std::iter::from_fn(|| self.instance.poll_output()).collect();
+        let words = outputs.into_iter().filter_map(words);
+        words.map(|words| format!("  {}.{:03} {words}", time / 1000, time % 1000)).collect()
+    }
+}
+
+/// An output in words; `None` for what no RFC knows.
+fn words(output: Output) -> Option<String> {
+    Some(match output {
+        Output::Send { source, destination, payload } => {
+            let header = IpHeader { source, destination, ttl: 255 };
+            format!(
+                "advert {} to {destination}",
+                Advert::decode(&payload, &header).unwrap().priority
+            )
+        }
+        Output::AddAddresses(addresses) => format!("add {}", list(&addresses)),
+        Output::RemoveAddresses(addresses) => format!("remove {}", list(&addresses)),
+        Output::Announce(_) => "announce".to_owned(),
+        Output::Event(event) => match event.kind {
+            EventKind::Transition { to, .. } => format!("state {to}"),
+            EventKind::Dropped { refusal, .. } => format!("drop {}", refusal.cause()),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn list(addresses: &[VirtualAddress]) -> String {
+    addresses.iter().map(|one| one.address.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn version(text: &str) -> Version {
+    match text {
+        "2" => Version::V2,
+        "3" => Version::V3,
+        _ => panic!("no version {text}"),
+    }
+}
+
+fn interval(seconds: &str) -> Centiseconds {
+    let (whole, part) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    let whole: u16 = whole.parse().unwrap();
+    Centiseconds::new(whole * 100 + format!("{part:0<2}").parse::<u16>().unwrap())
+}
+
+fn password(text: &str) -> Authentication {
+    let mut bytes = [0; 8];
+    bytes[..text.len()].copy_from_slice(text.as_bytes());
+    Authentication::Pass(bytes)
+}
