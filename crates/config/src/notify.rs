@@ -7,7 +7,17 @@ use crate::model::Notify;
 use crate::reader::Value;
 use crate::script::script;
 
-pub(crate) fn notify(value: Value<'_>) -> Option<Notify> {
+/// Of a group.
+pub(crate) fn of_group(value: Value<'_>) -> Option<Notify> {
+    read(value, false)
+}
+
+/// Of an instance, which hears of troubles too.
+pub(crate) fn of_instance(value: Value<'_>) -> Option<Notify> {
+    read(value, true)
+}
+
+fn read(value: Value<'_>, has_troubles: bool) -> Option<Notify> {
     value.table("`notify`", |t| {
         let range = Duration::from_millis(10)..=Duration::from_secs(3600);
         let timeout = t.or("timeout", Duration::from_secs(60), leaf::duration(range));
@@ -18,6 +28,7 @@ pub(crate) fn notify(value: Value<'_>) -> Option<Notify> {
             fault: of("fault"),
             stop: of("stop"),
             any: of("any"),
+            trouble: has_troubles.then(|| of("trouble")).flatten(),
             timeout: timeout?.value,
         })
     })

@@ -7,7 +7,7 @@ use vrrp::{InstanceSpec, Priority, Track};
 use crate::error::Finding;
 use crate::model::Notify;
 use crate::names;
-use crate::notify::notify;
+use crate::notify;
 use crate::reader::{Entry, Report, Value};
 use crate::source::{At, Place};
 use crate::track::{Known, check_owner, track};
@@ -36,7 +36,7 @@ pub(crate) fn sync_groups(
         entry.value.table("a sync group", |t| {
             let members = t.required("instances", |v| members(v, written));
             let tracks = t.optional("track", |v| track(v, known));
-            if let Some(notify) = t.optional("notify", notify) {
+            if let Some(notify) = t.optional("notify", notify::of_group) {
                 all.insert(entry.name.to_owned(), notify.value);
             }
             let members = members?.value;

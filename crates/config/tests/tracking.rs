@@ -122,6 +122,7 @@ fn notifications_with_every_key() {
         fault: None,
         stop: None,
         any: None,
+        trouble: None,
         timeout: Duration::from_secs(60),
     };
     let inside = Notify {

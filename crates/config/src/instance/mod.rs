@@ -22,7 +22,7 @@ use self::vmac::vmac;
 use crate::error::Finding;
 use crate::leaf;
 use crate::model::Notify;
-use crate::notify::notify;
+use crate::notify;
 use crate::reader::{Entry, Report, Table, Value};
 use crate::source::{At, Place};
 use crate::sync_group::InstanceDraft;
@@ -116,7 +116,7 @@ fn instance(
         });
         let tracks = t.optional("track", |v| track(v, known));
         let tracks = tracks.map_or_else(Vec::new, |tracks| tracks.value);
-        let notify = t.optional("notify", notify).map(|notify| notify.value);
+        let notify = t.optional("notify", notify::of_instance).map(|notify| notify.value);
 
         if let (Some(device), Some(vrid)) = (device, vrid) {
             seen.add_vrid(device, vrid, family, t.report);

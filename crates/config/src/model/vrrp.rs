@@ -81,6 +81,10 @@ pub struct Notify {
     /// Runs at each of these, with four further arguments: `INSTANCE` or `GROUP`, the name, the
     /// state and the priority. keepalived: `notify`.
     pub any: Option<Script>,
+    /// Runs when something is not as it should be, and when that is over, once each; with four
+    /// further arguments: `INSTANCE`, the name, `TROUBLE` or `OVER`, and what it is in words. Of
+    /// instances alone. keepalived has none.
+    pub trouble: Option<Script>,
     /// A script that takes longer is killed.
     pub timeout: Duration,
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use config::{Config, Notifications, Notify, Script};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use vrrp::{Event, EventKind, State};
+use vrrp::{DropCause, Event, EventKind, State};
 
 use self::fifo::Fifo;
 use crate::script;
@@ -39,6 +39,10 @@ enum Word {
     Fault,
     Stop,
     Deleted,
+    /// Something is not as it should be.
+    Trouble,
+    /// It is no longer so.
+    Over,
 }
 
 /// A change, as scripts and readers of the pipe hear of it.
@@ -46,8 +50,16 @@ enum Word {
 struct Notice {
     subject: Subject,
     word: Word,
+    detail: Detail,
+}
+
+/// What comes after the word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Detail {
     /// Of a group: 0, as with keepalived.
-    priority: u8,
+    Priority(u8),
+    /// What the trouble is, as the log has it.
+    Text(String),
 }
 
 impl Word {
@@ -58,6 +70,8 @@ impl Word {
             Self::Fault => "FAULT",
             Self::Stop => "STOP",
             Self::Deleted => "DELETED",
+            Self::Trouble => "TROUBLE",
+            Self::Over => "OVER",
         }
     }
 }
@@ -71,11 +85,33 @@ impl Kind {
     }
 }
 
-/// `INSTANCE "VI_1" MASTER 150`.
+/// `INSTANCE "VI_1" MASTER 150`, `INSTANCE "VI_1" TROUBLE "vrrp VI_1: ..."`.
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, name) = &self.subject;
-        write!(f, "{} \"{name}\" {} {}", kind.as_str(), self.word.as_str(), self.priority)
+        write!(f, "{} \"{name}\" {} ", kind.as_str(), self.word.as_str())?;
+        match &self.detail {
+            Detail::Priority(priority) => write!(f, "{priority}"),
+            Detail::Text(text) => write!(f, "\"{text}\""),
+        }
+    }
+}
+
+/// The word for what is not as it should be between directors, and for its end. Each is told once:
+/// the state machine sees to that.
+fn trouble(kind: &EventKind) -> Option<Word> {
+    match kind {
+        EventKind::Begins(_) | EventKind::Rival { .. } | EventKind::IntervalLearnt { .. } => {
+            Some(Word::Trouble)
+        }
+        // Other drops are of packets that need not come from a director of this pair.
+        EventKind::Dropped { refusal, .. } => matches!(
+            refusal.cause(),
+            DropCause::Authentication | DropCause::Interval | DropCause::Version
+        )
+        .then_some(Word::Trouble),
+        EventKind::Over(_) | EventKind::RivalGone { .. } => Some(Word::Over),
+        _ => None,
     }
 }
 
@@ -126,7 +162,7 @@ impl Notifier {
         inner.set_fifo(config.global.notify_fifo.as_deref());
     }
 
-    /// Tells of a change of state.
+    /// Tells of a change of state, and of a trouble.
     pub(crate) fn tell(&self, event: &Event) {
         let mut inner = self.0.lock();
         let Some(notice) = inner.notice(event) else { return };
@@ -185,7 +221,11 @@ impl Inner {
         let (kind, to, priority) = match event.kind {
             EventKind::Transition { to, priority, .. } => (Kind::Instance, to, priority),
             EventKind::GroupTransition { to, .. } => (Kind::Group, to, 0),
-            _ => return None,
+            ref other => {
+                let subject = (Kind::Instance, event.instance.clone());
+                let detail = Detail::Text(event.to_string());
+                return trouble(other).map(|word| Notice { subject, word, detail });
+            }
         };
         let subject = (kind, event.instance.clone());
         let word = match to {
@@ -195,10 +235,10 @@ impl Inner {
             State::Initialize if self.defined.contains(&subject) => Word::Stop,
             State::Initialize => Word::Deleted,
         };
-        Some(Notice { subject, word, priority })
+        Some(Notice { subject, word, detail: Detail::Priority(priority) })
     }
 
-    /// The scripts of a change: first the one for the state, then the one for any.
+    /// The scripts of a change: first the one for the state, then the one for all.
     fn jobs(&self, notice: &Notice) -> Vec<Job> {
         let (kind, name) = &notice.subject;
         let all = match kind {
@@ -206,20 +246,26 @@ impl Inner {
             Kind::Group => &self.notifications.groups,
         };
         let Some(notify) = all.get(name) else { return Vec::new() };
-        let Notify { master, backup, fault, stop, any, timeout } = notify;
-        let special = match notice.word {
-            Word::Master => master,
-            Word::Backup => backup,
-            Word::Fault => fault,
-            Word::Stop => stop,
-            Word::Deleted => &None,
+        let Notify { master, backup, fault, stop, any, trouble, timeout } = notify;
+        let (special, general) = match notice.word {
+            Word::Master => (master, any),
+            Word::Backup => (backup, any),
+            Word::Fault => (fault, any),
+            Word::Stop => (stop, any),
+            Word::Deleted => (&None, any),
+            // Those who know keepalived's words alone are not told others.
+            Word::Trouble | Word::Over => (&None, trouble),
         };
-        let words = [kind.as_str(), name, notice.word.as_str(), &notice.priority.to_string()];
+        let detail = match &notice.detail {
+            Detail::Priority(priority) => priority.to_string(),
+            Detail::Text(text) => text.clone(),
+        };
+        let words = [kind.as_str(), name, notice.word.as_str(), &detail];
         let arguments: Vec<String> = words.map(str::to_owned).to_vec();
         let job = |script: &Option<Script>, arguments| {
             script.clone().map(|script| Job { script, arguments, timeout: *timeout })
         };
-        [job(special, Vec::new()), job(any, arguments)].into_iter().flatten().collect()
+        [job(special, Vec::new()), job(general, arguments)].into_iter().flatten().collect()
     }
 
     /// Adds to a queue; `true` if nobody works on it yet.

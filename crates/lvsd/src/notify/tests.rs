@@ -108,6 +108,29 @@ async fn the_oldest_of_too_many_are_left_out() {
 }
 
 #[tokio::test]
+async fn troubles_are_told_to_their_own_script() {
+    let instance = format!("any = {}, trouble = {}", writes("any"), writes("trouble"));
+    let bench = Bench::new(&instance, "");
+    let address = "192.0.2.3".parse().unwrap();
+    for kind in [
+        EventKind::Rival { address, priority: 99 },
+        EventKind::RivalGone { address },
+        EventKind::Trouble("this machine's own".to_owned()),
+    ] {
+        bench.notifier.tell(&Event { instance: "VI_1".to_owned(), kind });
+    }
+    assert_eq!(
+        bench.lines().await,
+        [
+            "trouble INSTANCE VI_1 TROUBLE vrrp VI_1: 192.0.2.3 claims to be master too, with \
+             priority 99",
+            "trouble INSTANCE VI_1 OVER vrrp VI_1: 192.0.2.3 no longer claims to be master; \
+             addresses announced again",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn the_pipe_gets_every_change() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("fifo");
@@ -122,11 +145,14 @@ async fn the_pipe_gets_every_change() {
     bench.tell_group(State::Fault);
     bench.tell("VI_1", State::Initialize);
     bench.tell("gone", State::Initialize);
+    let address = "192.0.2.3".parse().unwrap();
+    let kind = EventKind::Rival { address, priority: 99 };
+    bench.notifier.tell(&Event { instance: "VI_1".to_owned(), kind });
     // What is written before somebody reads is not lost.
     let read = std::thread::spawn(move || {
         use std::io::{BufRead, BufReader};
         let lines = BufReader::new(std::fs::File::open(path).unwrap()).lines();
-        lines.take(4).map(Result::unwrap).collect::<Vec<_>>()
+        lines.take(5).map(Result::unwrap).collect::<Vec<_>>()
     });
     assert_eq!(
         read.join().unwrap(),
@@ -135,6 +161,8 @@ async fn the_pipe_gets_every_change() {
             "GROUP \"G\" FAULT 0",
             "INSTANCE \"VI_1\" STOP 150",
             "INSTANCE \"gone\" DELETED 150",
+            "INSTANCE \"VI_1\" TROUBLE \"vrrp VI_1: 192.0.2.3 claims to be master too, with \
+             priority 99\"",
         ]
     );
 }
