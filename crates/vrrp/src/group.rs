@@ -122,6 +122,14 @@ impl Group {
         self.observe(members, now)
     }
 
+    /// Its last change of state: it is no longer defined. `None` if it never had another.
+    pub(crate) fn end(self) -> Option<Event> {
+        let (from, to) = (self.state, State::Initialize);
+        let reason = "no longer defined".to_owned();
+        let kind = EventKind::GroupTransition { from, to, reason };
+        (from != to).then_some(Event { instance: self.name, kind })
+    }
+
     /// The group's change of state, if there is one, whatever it may wish.
     pub fn observe(&mut self, members: &[&mut Instance], now: Instant) -> Option<Event> {
         let leader = members.first()?;

@@ -348,3 +348,10 @@ fn between_equals_the_first_member_decides() {
     bench.advert("out", 101);
     bench.expect(State::Backup);
 }
+
+#[test]
+fn a_group_that_is_no_longer_defined_tells_so_once() {
+    let event = Bench::master().group.end().unwrap();
+    assert_eq!(event.to_string(), "vrrp group G: master -> initialize: no longer defined");
+    assert_eq!(Bench::new().group.end(), None);
+}

@@ -145,6 +145,8 @@ async fn the_pipe_gets_every_change() {
     bench.tell_group(State::Fault);
     bench.tell("VI_1", State::Initialize);
     bench.tell("gone", State::Initialize);
+    // The definitions have no group.
+    bench.tell_group(State::Initialize);
     let address = "192.0.2.3".parse().unwrap();
     let kind = EventKind::Rival { address, priority: 99 };
     bench.notifier.tell(&Event { instance: "VI_1".to_owned(), kind });
@@ -152,7 +154,7 @@ async fn the_pipe_gets_every_change() {
     let read = std::thread::spawn(move || {
         use std::io::{BufRead, BufReader};
         let lines = BufReader::new(std::fs::File::open(path).unwrap()).lines();
-        lines.take(5).map(Result::unwrap).collect::<Vec<_>>()
+        lines.take(6).map(Result::unwrap).collect::<Vec<_>>()
     });
     assert_eq!(
         read.join().unwrap(),
@@ -161,6 +163,7 @@ async fn the_pipe_gets_every_change() {
             "GROUP \"G\" FAULT 0",
             "INSTANCE \"VI_1\" STOP 150",
             "INSTANCE \"gone\" DELETED 150",
+            "GROUP \"G\" DELETED 0",
             "INSTANCE \"VI_1\" TROUBLE \"vrrp VI_1: 192.0.2.3 claims to be master too, with \
              priority 99\"",
         ]

@@ -64,7 +64,13 @@ impl Worker {
     pub(super) fn regroup(&mut self) {
         let specs = self.runners.iter().map(|runner| runner.instance.spec());
         let names: Vec<String> = specs.filter_map(|spec| spec.group.clone()).collect();
-        self.groups.retain(|group| names.iter().any(|name| name == group.name()));
+        let groups = std::mem::take(&mut self.groups).into_iter();
+        let (kept, gone): (_, Vec<_>) =
+            groups.partition(|group| names.iter().any(|name| name == group.name()));
+        self.groups = kept;
+        for event in gone.into_iter().filter_map(Group::end) {
+            self.say(event);
+        }
         for name in names {
             if !self.groups.iter().any(|group| group.name() == name) {
                 self.groups.push(Group::new(name, Instant::now()));

@@ -1,5 +1,5 @@
 //! Two to five directors on one to three bad segments, with virtual time: random loss, delay,
-//! duplicates, cuts, one-way cuts, crashes, stops, freezes, clocks that drift, lost interfaces,
+//! duplicates, cuts, one-way cuts, crashes, workers that go on after one, stops, freezes, clocks that drift, lost interfaces,
 //! scripts that fail, changed priorities, sync groups and second paths, from a seed. After everything is mended
 //! there is one master, the right one, within the RFC's bound, and the addresses are there alone.
 //!

@@ -94,10 +94,7 @@ impl Node {
     }
 
     pub(crate) fn start(&mut self, now: Instant) -> Vec<Sent> {
-        let local = self.local(now);
-        let instances = self.specs.iter().map(|spec| Instance::new(spec.clone(), local));
-        let group = self.is_grouped().then(|| Group::new("G".to_owned(), local));
-        self.running = Some(Running { instances: instances.collect(), group });
+        self.begin(now);
         let mut sent = Vec::new();
         for script in 0..SCRIPTS.len() {
             sent.extend(self.tell_script(script, now));
@@ -108,18 +105,52 @@ impl Node {
         sent
     }
 
-    pub(crate) fn tell_link(&mut self, segment: usize, now: Instant) -> Vec<Sent> {
-        if segment == self.path_line() {
-            return self.tell_paths(now);
-        }
-        let input = match self.links[segment] {
-            true => Input::Up(self.addresses[segment]),
-            false => Input::Down("no link".to_owned()),
-        };
-        self.handle(segment, input, now)
+    fn begin(&mut self, now: Instant) {
+        let local = self.local(now);
+        let instances = self.specs.iter().map(|spec| Instance::new(spec.clone(), local));
+        let group = self.is_grouped().then(|| Group::new("G".to_owned(), local));
+        self.running = Some(Running { instances: instances.collect(), group });
     }
 
-    fn tell_paths(&mut self, now: Instant) -> Vec<Sent> {
+    /// The worker crashes, and the next one goes on where it stood: the addresses stay, and what
+    /// scripts say comes later. Its first look at the links is one for all, as the shell's is.
+    pub(crate) fn resume(&mut self, now: Instant) -> Vec<Sent> {
+        let Some(running) = &self.running else { return Vec::new() };
+        let standings: Vec<_> = running.instances.iter().map(Instance::standing).collect();
+        self.begin(now);
+        let mut sent = Vec::new();
+        for (segment, standing) in standings.into_iter().enumerate() {
+            sent.extend(self.deliver(segment, Input::Resume(Box::new(standing)), now));
+        }
+        for line in (0..=self.path_line()).rev() {
+            sent.extend(self.link(line, now));
+        }
+        sent.extend(self.settle(now));
+        self.invariants();
+        for script in 0..SCRIPTS.len() {
+            sent.extend(self.tell_script(script, now));
+        }
+        sent
+    }
+
+    pub(crate) fn tell_link(&mut self, line: usize, now: Instant) -> Vec<Sent> {
+        let mut sent = self.link(line, now);
+        sent.extend(self.settle(now));
+        sent
+    }
+
+    fn link(&mut self, line: usize, now: Instant) -> Vec<Sent> {
+        if line == self.path_line() {
+            return self.paths(now);
+        }
+        let input = match self.links[line] {
+            true => Input::Up(self.addresses[line]),
+            false => Input::Down("no link".to_owned()),
+        };
+        self.deliver(line, input, now)
+    }
+
+    fn paths(&mut self, now: Instant) -> Vec<Sent> {
         let mut sent = Vec::new();
         for segment in 0..self.specs.len() {
             for path in self.specs[segment].heartbeats.clone() {
@@ -130,7 +161,6 @@ impl Node {
                 sent.extend(self.deliver(segment, input, now));
             }
         }
-        sent.extend(self.settle(now));
         sent
     }
 

@@ -163,7 +163,7 @@ impl World {
         let count = self.nodes.len();
         let (at, to) = (self.random.below(count), self.random.below(count));
         let segment = self.random.below(self.cut.len());
-        let what = self.random.below(11);
+        let what = self.random.below(12);
         if self.nodes[at].frozen.is_some_and(|until| until > self.now) && what != 0 {
             return;
         }
@@ -193,6 +193,7 @@ impl World {
                 let time = self.random.time(self.interval() * 6);
                 self.nodes[at].frozen = Some(self.now + time);
             }
+            11 => self.act(at, Node::resume),
             _ => {}
         }
     }
