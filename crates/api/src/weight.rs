@@ -26,6 +26,8 @@ pub enum WeightCause {
         /// What it asks for: `weight 5`, `50 % of the weight`.
         asks: String,
     },
+    /// It stands in the table so, and a check that may ask for a weight has not run yet.
+    Adopted,
     /// The operator, whatever was before.
     Operator,
     /// A share, until the slow start is over.
@@ -56,6 +58,7 @@ impl From<WeightStep> for WeightCause {
             WeightStep::Asked(Asked { check, advice, .. }) => {
                 Self::Check { check: check.to_owned(), asks: advice.to_string() }
             }
+            WeightStep::Adopted(_) => Self::Adopted,
             WeightStep::Operator(_) => Self::Operator,
             WeightStep::SlowStart(slow_start, _) => Self::SlowStart {
                 percent: slow_start.percent(),

@@ -29,6 +29,9 @@ pub(crate) trait Memory {
     /// Where the server is, or was meant to be.
     fn place(&self, server: &DestinationKey) -> Placement;
 
+    /// The weight that the server stands in the kernel's table with, if it is there.
+    fn standing_weight(&self, server: &DestinationKey) -> Option<Weight>;
+
     /// Whether the quorum was there; `None` when that has not been decided yet.
     fn had_quorum(&self) -> Option<bool>;
 
@@ -170,6 +173,7 @@ fn judge<'a>(server: &'a RealServer, health: &HealthBook, memory: &impl Memory) 
     let mut failing = None;
     let mut passing = "";
     let mut asked: Option<Asked> = None;
+    let mut adopted = None;
     for check in &server.checks {
         match health.get(&monitor(server, check)) {
             Some(Health { state: State::Down, why, since, .. }) => {
@@ -189,7 +193,13 @@ fn judge<'a>(server: &'a RealServer, health: &HealthBook, memory: &impl Memory) 
                 Initial::Down if was == Placement::In => {
                     failing = failing.or(Some(("counts as down until it is checked", None)));
                 }
-                Initial::Adopt | Initial::Down => unknown += 1,
+                Initial::Adopt | Initial::Down => {
+                    unknown += 1;
+                    if check.kind.advises() && was == Placement::In {
+                        // The weight there is what the check asked of the lvsd before this one.
+                        adopted = memory.standing_weight(&server.destination.key);
+                    }
+                }
             },
         }
     }
@@ -213,7 +223,7 @@ fn judge<'a>(server: &'a RealServer, health: &HealthBook, memory: &impl Memory) 
         Some(Wish::Weight(weight, _)) => Some(weight),
         _ => None,
     };
-    let weighing = Weighing { asked, operator, ..Weighing::configured(configured) };
+    let weighing = Weighing { asked, adopted, operator, ..Weighing::configured(configured) };
     Judged { server, state, why, since, was, wish, weighing }
 }
 

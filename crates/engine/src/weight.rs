@@ -66,6 +66,8 @@ pub struct Weighing {
     pub configured: Weight,
     /// The lowest weight that one of its passing checks asks for.
     pub asked: Option<Asked>,
+    /// The weight that it stands in the table with, until a check that may ask for one has run.
+    pub adopted: Option<Weight>,
     /// The operator's weight.
     pub operator: Option<Weight>,
     /// The slow start that it is in.
@@ -81,6 +83,8 @@ pub enum WeightStep {
     Configured(Weight),
     /// A check asks for it.
     Asked(Asked),
+    /// It stands in the table so, and a check that may ask for a weight has not run yet.
+    Adopted(Weight),
     /// The operator says so, whatever was before.
     Operator(Weight),
     /// A share, for a while.
@@ -93,9 +97,10 @@ impl WeightStep {
     /// The weight after this step.
     pub fn weight(&self) -> Weight {
         match self {
-            Self::Configured(weight) | Self::Operator(weight) | Self::SlowStart(_, weight) => {
-                *weight
-            }
+            Self::Configured(weight)
+            | Self::Adopted(weight)
+            | Self::Operator(weight)
+            | Self::SlowStart(_, weight) => *weight,
             Self::Asked(asked) => asked.weight,
             Self::Inhibited => Weight::ZERO,
         }
@@ -105,13 +110,20 @@ impl WeightStep {
 impl Weighing {
     /// The definitions alone.
     pub(crate) fn configured(weight: Weight) -> Self {
-        Self { configured: weight, asked: None, operator: None, slow_start: None, inhibited: false }
+        Self {
+            configured: weight,
+            asked: None,
+            adopted: None,
+            operator: None,
+            slow_start: None,
+            inhibited: false,
+        }
     }
 
     /// The weight before slow start and inhibition: what the server counts for in a quorum.
     pub(crate) fn full(&self) -> Weight {
         let asked = self.asked.map(|asked| asked.weight);
-        self.operator.or(asked).unwrap_or(self.configured)
+        self.operator.or(asked).or(self.adopted).unwrap_or(self.configured)
     }
 
     /// The steps in order; the weight is that after the last.
@@ -120,6 +132,7 @@ impl Weighing {
         let first = WeightStep::Configured(self.configured);
         std::iter::once(first)
             .chain(self.asked.map(WeightStep::Asked))
+            .chain(self.adopted.filter(|_| self.asked.is_none()).map(WeightStep::Adopted))
             .chain(self.operator.map(WeightStep::Operator))
             .chain(self.slow_start.map(|slow| WeightStep::SlowStart(slow, slow.of(full))))
             .chain(self.inhibited.then_some(WeightStep::Inhibited))
@@ -156,6 +169,9 @@ mod tests {
             (Weighing { slow_start: slow(4), ..configured }, 1),
             (Weighing { slow_start: slow(1), ..configured }, 1),
             (Weighing { asked: Some(half), ..configured }, 2),
+            (Weighing { adopted: Some(weight(9)), ..configured }, 9),
+            (Weighing { adopted: Some(weight(9)), asked: Some(half), ..configured }, 2),
+            (Weighing { adopted: Some(weight(9)), operator, ..configured }, 20),
             (Weighing { asked: Some(absolute), ..configured }, 8),
             (Weighing { asked: Some(absolute), slow_start: slow(5), ..configured }, 4),
             (Weighing { asked: Some(half), operator, ..configured }, 20),

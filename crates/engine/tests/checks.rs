@@ -6,7 +6,9 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use checkers::{Advice, Check, Initial, Kind, MiscCheck, Monitor, Start, State, Timing};
+use checkers::{
+    Advice, AgentCheck, Check, Initial, Kind, MiscCheck, Monitor, Start, State, Timing,
+};
 use common::{Bench, checked, destination, table, tcp_check, unchecked, virtual_server};
 use config::{RealServer, VirtualServer};
 use engine::{Action, Input, Override};
@@ -86,6 +88,32 @@ fn a_check_asks_for_a_weight() {
         assert_eq!(server.weighing.configured.get(), 4);
         assert!(server.why.ends_with(words), "{}", server.why);
     }
+}
+
+/// What an agent asked of the lvsd before this one stands in the table: a server that asked for no new
+/// connections gets none while this lvsd has not asked it yet.
+#[test]
+fn an_adopted_weight_stays_until_the_check_that_may_ask_for_one_has_run() {
+    let agent = Check { kind: Kind::Agent(AgentCheck::default()), timing: Timing::default() };
+    let servers = vec![server(A, 4, vec![agent.clone(), tcp_check()]), unchecked(B, 1)];
+    let standing = table(&[(WEB, "wlc", &[destination(A, 0), destination(B, 1)])]);
+    let mut bench = Bench::new(web(servers), standing);
+    assert_eq!(bench.lines(), [""; 0]);
+    bench.monitor_is(watching(A, tcp_check()), State::Up, "passed", None);
+    assert_eq!(bench.lines(), [""; 0]);
+    let view = bench.engine.view(&bench.table, bench.now);
+    assert_eq!(view.services[0].servers[0].weighing.adopted, Some(Weight::ZERO));
+    bench.monitor_is(watching(A, agent), State::Up, "passed", None);
+    assert!(bench.lines()[0].contains(" dr 4: "));
+}
+
+/// A check that asks for nothing leaves the weight to the definitions.
+#[test]
+fn another_checks_server_gets_its_configured_weight_at_once() {
+    let standing = table(&[(WEB, "wlc", &[destination(A, 9), destination(B, 1)])]);
+    let servers = vec![server(A, 4, vec![tcp_check()]), unchecked(B, 1)];
+    let mut bench = Bench::new(web(servers), standing);
+    assert!(bench.lines()[0].contains(" dr 4: "));
 }
 
 #[test]

@@ -69,6 +69,7 @@ fn weight_step(step: &WeightStepStatus) -> String {
     match &step.cause {
         WeightCause::Configured => format!("configured {weight}"),
         WeightCause::Check { check, asks } => format!(", {check} asks for {asks}: {weight}"),
+        WeightCause::Adopted => format!(", in the table already with {weight}"),
         WeightCause::Operator => format!(", the operator asks for {weight}"),
         WeightCause::SlowStart { percent, elapsed_seconds, total_seconds } => {
             format!(" x slow start {percent} % ({elapsed_seconds} s of {total_seconds} s)")

@@ -86,6 +86,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether what it finds may be a weight.
+    pub fn advises(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Agent(_) => true,
+            Self::Misc(check) => check.dynamic_weight,
+            _ => false,
+        }
+    }
+
     /// How its connection is made, if it makes one.
     pub fn connect(&self) -> Option<&Connect> {
         match self {

@@ -71,6 +71,13 @@ impl Memory for Past<'_> {
         }
     }
 
+    fn standing_weight(&self, key: &DestinationKey) -> Option<Weight> {
+        let standing = self.engine.standing.as_ref()?;
+        let keys = self.virtual_server.keys.iter();
+        let mut found = keys.filter_map(|one| standing.destination(one, key));
+        found.next().map(|found| found.destination.weight)
+    }
+
     fn had_quorum(&self) -> Option<bool> {
         self.engine.conditions.get(&self.virtual_server.name)?.quorum
     }
