@@ -77,6 +77,12 @@ impl Lvsd {
         &mut self.process
     }
 
+    /// Its log so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// Waits until a line of the log contains `text`, and returns it.
     ///
     /// # Errors
