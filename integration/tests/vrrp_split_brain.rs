@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use integration::addresses::VIP;
+use integration::addresses::{VIP, VIP6};
 use integration::router::{Definition, Pair};
 use integration::wait::{FAR, wait_for, wait_until};
 use integration::{Host, Lvsd};
@@ -145,6 +145,71 @@ fn a_silent_master_that_answers_is_left_alone_if_so_told() {
         Ok(())
     };
     play().unwrap();
+}
+
+/// A machine has the address and sends no adverts: a stuck master. The directors have no address
+/// of the address's network over IPv6, as is usual.
+fn a_machine_that_answers(address: IpAddr, vmac: bool) -> Result<()> {
+    let pair = Pair::new()?;
+    let [director, _] = &pair.hosts;
+    let with = |lines: &str| {
+        let mut one = definition(100, lines);
+        one.addresses = vec![address];
+        one.vmac = vmac;
+        one.lvsd()
+    };
+    let prefix = if address.is_ipv4() { "24" } else { "64 nodad" };
+    pair.client.exec(&format!("ip address add {address}/{prefix} dev eth0"))?;
+    let silent = format!(" answers for {address}");
+
+    let mut hold = Lvsd::start(director, &with("on_silent_master = \"hold\""))?;
+    let words = wait_trouble(&hold, "no advert arrives, but")?;
+    ensure!(words.contains(&silent), "{words}");
+    let until = Instant::now() + 3 * SECOND;
+    wait_until("the end of the calm", FAR, || {
+        ensure!(!director.has_address(address)?, "two holders");
+        Ok(Instant::now() > until)
+    })?;
+    ensure!(said(&mut hold, "no advert arrives, but") == 1, "told once");
+    pair.client.exec(&format!("ip address flush to {address}"))?;
+    wait_until("lb1 master", FAR, || director.has_address(address))?;
+    hold.stop()?;
+
+    // Nobody answers: nothing keeps it waiting beyond the interval of the RFC, 3.6 s.
+    let start = Instant::now();
+    let alone = Lvsd::start(director, &with("on_silent_master = \"hold\""))?;
+    wait_until("lb1 master", FAR, || director.has_address(address))?;
+    println!("{address}, and nobody answers: master after {:?}", start.elapsed());
+    let troubles = troubles(&alone)?;
+    ensure!(troubles.is_empty(), "nobody is there: {troubles:?}");
+    alone.stop()?;
+
+    pair.client.exec(&format!("ip address add {address}/{prefix} dev eth0"))?;
+    let takeover = Lvsd::start(director, &with("on_silent_master = \"takeover\""))?;
+    wait_trouble(&takeover, "no advert arrives, but")?;
+    wait_until("lb1 master", FAR, || director.has_address(address))?;
+    wait_trouble(&takeover, "another machine has this address")?;
+    Ok(())
+}
+
+#[test]
+fn a_stuck_master_of_an_ipv4_address() {
+    a_machine_that_answers(ADDRESS, false).unwrap();
+}
+
+#[test]
+fn a_stuck_master_of_an_ipv6_address() {
+    a_machine_that_answers(VIP6.into(), false).unwrap();
+}
+
+#[test]
+fn a_stuck_master_asked_below_the_virtual_mac() {
+    a_machine_that_answers(ADDRESS, true).unwrap();
+}
+
+#[test]
+fn a_stuck_master_of_an_ipv6_address_asked_below_the_virtual_mac() {
+    a_machine_that_answers(VIP6.into(), true).unwrap();
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod episode;
 mod event;
 mod group;
 mod instance;
+pub mod neighbour;
 pub mod packet;
 mod routing;
 pub mod shell;

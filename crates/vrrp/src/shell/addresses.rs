@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use netif::NewAddress;
 
-use super::neighbour::Announcer;
+use super::announcer::Announcer;
 use super::worker::{Runner, Worker};
 use crate::event::State;
 use crate::instance::Input;

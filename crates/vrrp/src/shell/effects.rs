@@ -1,14 +1,14 @@
 //! What the instances ask for, carried out.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::addresses::announcer;
-use super::probe;
 use super::worker::Worker;
 use crate::event::{Event, EventKind};
 use crate::instance::{Input, Output};
-use crate::spec::VirtualAddress;
+use crate::neighbour::Claim;
+use crate::spec::{Family, VirtualAddress};
 
 impl Worker {
     pub(super) fn drain(&mut self, at: usize) {
@@ -41,33 +41,36 @@ impl Worker {
         }
     }
 
+    /// Asks on the instance's own link: what has its addresses elsewhere may be no Ethernet. The
+    /// interface with the virtual MAC is on that link too, and down where somebody else is master.
     fn probe(&mut self, at: usize, addresses: &[VirtualAddress]) {
         let spec = self.runners[at].instance.spec();
-        // Only there does the director have a source to ask from.
-        let asked: Vec<Ipv4Addr> = addresses
-            .iter()
-            .filter(|address| address.interface == spec.interface)
-            .filter_map(|address| match address.address {
-                IpAddr::V4(address) => Some(address),
-                IpAddr::V6(_) => None,
-            })
-            .collect();
-        let readiness = self.runners[at].readiness.as_ref();
-        let Some(Ok((_, IpAddr::V4(source)))) = readiness else { return };
-        if asked.is_empty() {
-            return;
-        }
-        let asked = announcer(&mut self.announcer)
-            .and_then(|announcer| announcer.link(&spec.interface))
-            .and_then(|link| self.prober.ask(link, *source, &asked, Instant::now()));
-        if let Err(error) = asked {
-            self.trouble(at, format!("asking who has the addresses: {error}"));
+        let (interface, vmac) = (spec.interface.clone(), spec.vmac.clone());
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let asked: Vec<IpAddr> = addresses
+                .iter()
+                .filter(|one| one.interface == interface || Some(&one.interface) == vmac.as_ref())
+                .map(|one| one.address)
+                .filter(|&address| Family::of(address) == family)
+                .collect();
+            if asked.is_empty() {
+                continue;
+            }
+            let asker = self.interfaces.asker(&interface, family, |own| self.is_virtual(own));
+            // Without an address of its own the director has none to be answered at.
+            let Some(source) = asker else { continue };
+            let asked = announcer(&mut self.announcer)
+                .and_then(|announcer| announcer.link(&interface))
+                .and_then(|link| self.prober.ask(link, source, &asked, Instant::now()));
+            if let Err(error) = asked {
+                self.trouble(at, format!("asking who has the addresses: {error}"));
+            }
         }
     }
 
-    pub(super) fn answer(&mut self, (address, mac): probe::Answer) {
+    pub(super) fn answer(&mut self, claim: Claim) {
         for at in 0..self.runners.len() {
-            self.handle(at, Input::Answer(address, mac));
+            self.handle(at, Input::Answer(claim.address, claim.mac));
         }
     }
 

@@ -160,6 +160,18 @@ impl Interfaces {
         Ok((link.index, source))
     }
 
+    /// The interface's own address to ask its neighbours from; link-local for IPv6, as every
+    /// interface has one.
+    pub(super) fn asker(
+        &self,
+        name: &str,
+        family: Family,
+        is_virtual: impl Fn(IpAddr) -> bool,
+    ) -> Option<IpAddr> {
+        let link = self.working(name).ok()?;
+        self.source(link, family, family == Family::Ipv6, is_virtual).ok()
+    }
+
     /// The first address of that kind that is the interface's own. `local` is for IPv6 alone.
     fn source(
         &self,
@@ -293,6 +305,25 @@ mod tests {
         assert_eq!(interfaces.readiness(&unicast, is_vip), Ok((7, routed)));
         let spec = InstanceSpec { source: Some(routed), ..spec };
         assert_eq!(interfaces.readiness(&spec, is_vip), Ok((7, routed)));
+    }
+
+    #[test]
+    fn neighbours_are_asked_from_an_own_address_of_the_family() {
+        let addresses = vec![
+            address("10.0.0.100", 24),
+            address("10.0.0.2", 24),
+            address("2001:db8::2", 64),
+            address("fe80::100", 64),
+            address("fe80::1", 64),
+        ];
+        let mut interfaces = Interfaces::new(vec![link(true, true)], addresses);
+        let ask = |interfaces: &Interfaces, family| interfaces.asker("eth0", family, is_vip);
+        assert_eq!(ask(&interfaces, Family::Ipv4), Some(IpAddr::from([10, 0, 0, 2])));
+        let local = "fe80::1".parse().unwrap();
+        assert_eq!(ask(&interfaces, Family::Ipv6), Some(local));
+        interfaces.remove_address(&address("fe80::1", 64));
+        assert_eq!(ask(&interfaces, Family::Ipv6), None);
+        assert_eq!(interfaces.asker("eth1", Family::Ipv4, is_vip), None);
     }
 
     #[test]

@@ -9,11 +9,11 @@
 )]
 
 mod addresses;
+mod announcer;
 mod effects;
 mod fence;
 mod guarded;
 mod interfaces;
-mod neighbour;
 mod paths;
 mod probe;
 mod routing;

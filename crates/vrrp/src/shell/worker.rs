@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::addresses::Refused;
+use super::announcer::Announcer;
 use super::guarded::Teller;
 use super::interfaces::Interfaces;
-use super::neighbour::Announcer;
 use super::paths::PathRunner;
 use super::probe::Prober;
 use super::schedule::Schedule;
@@ -196,7 +196,7 @@ impl Worker {
                     self.packet(&place, packet);
                     self.waiting_packets();
                 }
-                answer = self.prober.next() => self.answer(answer),
+                claim = self.prober.next() => self.answer(claim),
             }
         }
     }
