@@ -21,14 +21,28 @@ fn definition(priority: u8, lines: &str) -> Definition {
 }
 
 /// A pair with a second path, of which the first is master.
-fn start_with_path() -> Result<(Pair, [Lvsd; 2])> {
+fn start_with_path(address: IpAddr) -> Result<(Pair, [Lvsd; 2])> {
     let pair = Pair::new()?;
     pair.add_second_cable()?;
-    let to = |peer: &str| format!("heartbeats = [{{ interface = \"eth1\", peer = \"{peer}\" }}]");
-    let backup = Lvsd::start(&pair.hosts[1], &definition(100, &to("10.9.0.1")).lvsd())?;
-    let master = Lvsd::start(&pair.hosts[0], &definition(150, &to("10.9.0.2")).lvsd())?;
-    pair.wait_master(0, ADDRESS, SECOND, FAR)?;
+    for (host, number) in pair.hosts.iter().zip(1..) {
+        host.exec(&format!("ip address add fd00:9::{number}/64 dev eth1 nodad"))?;
+    }
+    let start = |host: usize, priority, peer| {
+        let path = format!("heartbeats = [{{ interface = \"eth1\", peer = \"{peer}\" }}]");
+        let mut one = definition(priority, &path);
+        one.addresses = vec![address];
+        Lvsd::start(&pair.hosts[host], &one.lvsd())
+    };
+    let [first, second] = far_ends(address);
+    let backup = start(1, 100, first)?;
+    let master = start(0, 150, second)?;
+    pair.wait_master(0, address, SECOND, FAR)?;
     Ok((pair, [master, backup]))
+}
+
+/// The addresses of both hosts on the second cable, of that family.
+fn far_ends(address: IpAddr) -> [&'static str; 2] {
+    if address.is_ipv4() { ["10.9.0.1", "10.9.0.2"] } else { ["fd00:9::1", "fd00:9::2"] }
 }
 
 fn troubles(lvsd: &Lvsd) -> Result<Vec<String>> {
@@ -56,7 +70,7 @@ fn held(host: &Host) -> Result<bool> {
 #[test]
 fn a_lost_link_is_told_over_the_second_path() {
     let play = || -> Result<()> {
-        let (pair, _routers) = start_with_path()?;
+        let (pair, _routers) = start_with_path(ADDRESS)?;
         let mut times = Vec::new();
         for _ in 0..5 {
             let cut = Instant::now();
@@ -80,30 +94,37 @@ fn a_lost_link_is_told_over_the_second_path() {
     play().unwrap();
 }
 
+fn a_silent_link_with_a_second_path(address: IpAddr) -> Result<()> {
+    let (pair, [_master, mut backup]) = start_with_path(address)?;
+    pair.network.isolate(&pair.hosts[0])?;
+    let [first, _] = far_ends(address);
+    let words = format!("adverts arrive over heartbeat eth1 to {first} alone");
+    wait_trouble(&backup, &words)?;
+    // Longer than a dead master would be waited for.
+    let until = Instant::now() + 5 * SECOND;
+    wait_until("the end of the calm", FAR, || {
+        ensure!(pair.holders(address)? == [true, false], "two masters");
+        Ok(Instant::now() > until)
+    })?;
+    ensure!(said(&mut backup, &words) == 1, "told once");
+    pair.network.join(&pair.hosts[0])?;
+    wait_until("no trouble", FAR, || Ok(troubles(&backup)?.is_empty()))?;
+
+    // When the path is silent too, the master is dead.
+    pair.network.isolate(&pair.hosts[0])?;
+    pair.hosts[0].exec("ip link set eth1 down")?;
+    wait_until("lb2 master", FAR, || pair.hosts[1].has_address(address))?;
+    Ok(())
+}
+
 #[test]
 fn a_silent_link_with_a_second_path_makes_no_second_master() {
-    let play = || -> Result<()> {
-        let (pair, [_master, mut backup]) = start_with_path()?;
-        pair.network.isolate(&pair.hosts[0])?;
-        let words = "adverts arrive over heartbeat eth1 to 10.9.0.1 alone";
-        wait_trouble(&backup, words)?;
-        // Longer than a dead master would be waited for.
-        let until = Instant::now() + 5 * SECOND;
-        wait_until("the end of the calm", FAR, || {
-            ensure!(pair.holders(ADDRESS)? == [true, false], "two masters");
-            Ok(Instant::now() > until)
-        })?;
-        ensure!(said(&mut backup, words) == 1, "told once");
-        pair.network.join(&pair.hosts[0])?;
-        wait_until("no trouble", FAR, || Ok(troubles(&backup)?.is_empty()))?;
+    a_silent_link_with_a_second_path(ADDRESS).unwrap();
+}
 
-        // When the path is silent too, the master is dead.
-        pair.network.isolate(&pair.hosts[0])?;
-        pair.hosts[0].exec("ip link set eth1 down")?;
-        wait_until("lb2 master", FAR, || held(&pair.hosts[1]))?;
-        Ok(())
-    };
-    play().unwrap();
+#[test]
+fn a_silent_link_with_a_second_path_over_ipv6_makes_no_second_master() {
+    a_silent_link_with_a_second_path(VIP6.into()).unwrap();
 }
 
 /// The adverts do not get through, and the master answers for its addresses all the same.
