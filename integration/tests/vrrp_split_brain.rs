@@ -233,6 +233,30 @@ fn a_stuck_master_of_an_ipv6_address_asked_below_the_virtual_mac() {
     a_machine_that_answers(VIP6.into(), true).unwrap();
 }
 
+/// A master asks too, two seconds after it became one: neither its own interface with the virtual
+/// MAC nor the backup's answers.
+#[test]
+fn a_pair_with_virtual_macs_finds_nobody_else() {
+    let play = |address: IpAddr| -> Result<()> {
+        let pair = Pair::new()?;
+        let start = |host: usize, priority| {
+            let mut one = definition(priority, "");
+            one.addresses = vec![address];
+            one.vmac = true;
+            Lvsd::start(&pair.hosts[host], &one.lvsd())
+        };
+        let routers = [start(0, 150)?, start(1, 100)?];
+        pair.wait_master(0, address, 4 * SECOND, FAR)?;
+        for router in routers {
+            let troubles = troubles(&router)?;
+            ensure!(troubles.is_empty(), "{troubles:?}");
+        }
+        Ok(())
+    };
+    play(ADDRESS).unwrap();
+    play(VIP6.into()).unwrap();
+}
+
 #[test]
 fn an_address_of_somebody_else_and_another_list_are_named() {
     let play = || -> Result<()> {
