@@ -338,11 +338,19 @@ pub enum OverrideAction {
     Weight(u32),
 }
 
-/// Whom an override concerns: virtual server and address of each.
+/// What became of an [`OverrideRequest`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverrideAnswer {
-    /// `web 198.51.100.11:80`.
+    /// Whom it concerns, virtual server and address of each: `web 198.51.100.11:80`. After
+    /// [`OverrideAction::Enable`]: those of which nothing is asked any more.
     pub servers: Vec<String>,
+    /// After [`OverrideAction::Enable`]: those of which something is still asked, with what that is
+    /// and how it ends.
+    #[serde(default)]
+    pub held: Vec<String>,
+    /// What else there is to know, such as that the virtual server is without quorum now.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// All about real servers: `GET /v1/explain?name=...`, `lvsctl explain`.

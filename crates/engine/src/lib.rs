@@ -31,7 +31,7 @@ mod wanted;
 mod weight;
 
 pub use drain::Leaving;
-pub use engine::{Engine, Event, Input, Kept, Output, Preview, Settings};
+pub use engine::{Answer, Engine, Event, Input, Kept, Output, Preview, Settings};
 pub use operator::{Action, InvalidServerName, Override, ServerName};
 pub use plan::{Cause, Ownership, Reason, Step, plan};
 pub use policy::Condition;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipvs::{DestinationKey, Weight};
 
@@ -127,6 +127,60 @@ impl fmt::Display for Override {
     }
 }
 
+/// What takes a real server out or changes its weight beside its health.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hold<'a> {
+    /// The operator's wish.
+    Wish(&'a Override),
+    /// A file in the maintenance directory, and since when it is known.
+    File(&'a ServerName, Instant),
+}
+
+impl Hold<'_> {
+    pub(crate) fn action(&self) -> Action {
+        match self {
+            Hold::Wish(wish) => wish.action,
+            Hold::File(..) => Action::Drain { deadline: None },
+        }
+    }
+
+    /// When a drain is over at the latest, given the virtual server's `drain.deadline`.
+    pub(crate) fn drain_deadline(&self, default: Duration) -> Option<Instant> {
+        let since = match self {
+            Hold::Wish(wish) => wish.since,
+            Hold::File(_, since) => *since,
+        };
+        match self.action() {
+            Action::Drain { deadline } => Some(deadline.unwrap_or(since + default)),
+            Action::Disable | Action::Weight(_) => None,
+        }
+    }
+
+    /// How the operator ends it.
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Hold::Wish(Override { server, .. }) => {
+                let any = ServerName { virtual_server: None, ..server.clone() };
+                let service = server.virtual_server.as_ref();
+                let service = service.map_or_else(String::new, |name| format!(" --service {name}"));
+                format!("`lvsctl enable {any}{service}` takes it back")
+            }
+            Hold::File(..) => "it ends when the file is removed".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Hold<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hold::Wish(wish) => wish.fmt(f),
+            Hold::File(file, _) => {
+                write!(f, "drained by the file {file} in the maintenance directory")
+            }
+        }
+    }
+}
+
 /// The wishes in force.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overrides(Vec<Override>);
@@ -151,6 +205,14 @@ impl Overrides {
         let before = self.0.len();
         self.0.retain(|old| !server.covers(&old.server));
         self.0.len() != before
+    }
+
+    /// The wishes for nothing but the servers that `server` names.
+    pub(crate) fn covered_by<'a>(
+        &'a self,
+        server: &'a ServerName,
+    ) -> impl Iterator<Item = &'a Override> {
+        self.0.iter().filter(|one| server.covers(&one.server))
     }
 
     /// The last wish for a server.

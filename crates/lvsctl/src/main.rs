@@ -130,12 +130,19 @@ enum Command {
         #[command(flatten)]
         terms: operator::Terms,
     },
-    /// Take back what `drain`, `disable` and `weight` asked: health decides again
+    /// Take back what `drain`, `disable` and `weight` asked
+    ///
+    /// Health decides again, unless something else still holds the server: a wish for more than
+    /// SERVER, such as for all its ports or virtual servers, or a file in the maintenance
+    /// directory. Then it says which, and the exit status is 1.
     Enable {
         #[command(flatten)]
         target: operator::Target,
     },
     /// Give a real server another weight than the definitions'
+    ///
+    /// It counts while the server is in: a weight brings back nobody that its checks or a file in
+    /// the maintenance directory take out.
     Weight {
         #[command(flatten)]
         target: operator::Target,

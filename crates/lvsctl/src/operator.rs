@@ -56,5 +56,9 @@ pub(crate) fn run(
     let lines: Vec<String> =
         answer.servers.iter().map(|server| format!("{server}: {done}\n")).collect();
     crate::print(&lines.concat())?;
+    for note in &answer.notes {
+        crate::print(&format!("note: {note}\n"))?;
+    }
+    anyhow::ensure!(answer.held.is_empty(), "not enabled:\n  {}", answer.held.join("\n  "));
     Ok(ExitCode::SUCCESS)
 }

@@ -21,7 +21,7 @@ use vrrp::shell::TrackWriter;
 use vrrp::{Condition, Thing};
 
 use crate::owned::OwnedFile;
-use crate::wishes::WishesFile;
+use crate::wishes::{Wishes, WishesFile};
 use crate::{reply, script};
 
 /// What the director is told and asked.
@@ -54,8 +54,8 @@ pub(crate) enum Message {
 /// What definitions do, or why that cannot be told.
 pub(crate) type PlanAnswer = oneshot::Sender<Result<Preview, String>>;
 
-/// The servers that a name fits, or why there are none.
-pub(crate) type Answer = oneshot::Sender<Result<Vec<String>, String>>;
+/// What became of a wish, or why nothing did.
+pub(crate) type Answer = oneshot::Sender<Result<engine::Answer, String>>;
 
 /// What an operator sees.
 #[derive(Debug)]
@@ -138,16 +138,11 @@ impl Parts {
             Message::Role(instance, master) => self.input(Input::Role { instance, master }),
             Message::Maintenance(servers) => self.input(Input::Maintenance(servers)),
             Message::Override(wish, answer) => {
-                let named = self.named(&wish.server);
-                if named.is_ok() {
-                    self.input(Input::Override(wish));
-                }
-                let _ = answer.send(named);
+                // Who asked may have gone away since, here and below; then nobody misses it.
+                let _ = answer.send(self.ask_for(wish));
             }
             Message::Clear(server, answer) => {
-                let named = self.named(&server);
-                self.input(Input::Clear(server));
-                let _ = answer.send(named);
+                let _ = answer.send(self.take_back(server));
             }
             Message::Checks(answer) => {
                 let _ = answer.send((self.sight(), self.checkers.snapshot()));
@@ -165,7 +160,6 @@ impl Parts {
             Message::Plan(servers, settings, answer) => {
                 let _ = answer.send(self.preview(servers, settings));
             }
-            // Who asked may have gone away since; then nobody misses the answer.
             Message::View(answer) => {
                 let _ = answer.send(self.sight());
             }
@@ -196,7 +190,9 @@ impl Parts {
                     self.checkers.set(monitors);
                 }
                 Output::SaveOwned(owned) => self.owned.save(&owned),
-                Output::SaveWishes(overrides, leaving) => self.wishes.save(&overrides, &leaving),
+                Output::SaveWishes(overrides, leaving, maintenance_since) => {
+                    self.wishes.save(&Wishes { overrides, leaving, maintenance_since });
+                }
                 Output::Run { script, environment } => {
                     let run = script::run_and_log(script, Vec::new(), environment, SCRIPT_TIMEOUT);
                     self.runtime.spawn(run);
@@ -267,13 +263,19 @@ impl Parts {
             .collect()
     }
 
-    fn named(&self, server: &ServerName) -> Result<Vec<String>, String> {
-        let named: Vec<String> =
-            self.engine.named(server).map(|(name, key)| format!("{name} {key}")).collect();
-        if named.is_empty() {
-            return Err(format!("no virtual server has a real server {server}"));
+    fn ask_for(&mut self, wish: Override) -> Result<engine::Answer, String> {
+        let server = wish.server.clone();
+        if self.engine.named(&server).next().is_none() {
+            return Err(no_such(&server));
         }
-        Ok(named)
+        self.input(Input::Override(wish));
+        Ok(self.engine.answer_override(&server))
+    }
+
+    fn take_back(&mut self, server: ServerName) -> Result<engine::Answer, String> {
+        let taken: Vec<Override> = self.engine.taken_back_by(&server).cloned().collect();
+        self.input(Input::Clear(server.clone()));
+        self.engine.answer_clear(&server, &taken).ok_or_else(|| no_such(&server))
     }
 
     fn sight(&mut self) -> Sight {
@@ -284,6 +286,10 @@ impl Parts {
         let view = self.engine.view(&table, Instant::now());
         Sight { view, ipvs_error, statistics: self.checkers.statistics() }
     }
+}
+
+fn no_such(server: &ServerName) -> String {
+    format!("no virtual server has a real server {server}")
 }
 
 /// A script that takes longer is killed.

@@ -14,7 +14,7 @@ use api::{
     VirtualServerStatus,
 };
 use checkers::Statistics;
-use engine::{Action, Override, Placement, ServerName, ServerView, ServiceView};
+use engine::{Action, Answer, Override, Placement, ServerName, ServerView, ServiceView};
 use ipvs::{TableService, Weight};
 use tokio::sync::{mpsc, oneshot, watch};
 use vrrp::shell::{Heard, StatusReader};
@@ -137,8 +137,8 @@ impl Reporter {
         };
         let action = match request.action {
             OverrideAction::Enable => {
-                let servers = self.ask(|answer| Message::Clear(server, answer)).await?;
-                return Ok(OverrideAnswer { servers: servers.map_err(anyhow::Error::msg)? });
+                let done = self.ask(|answer| Message::Clear(server, answer)).await?;
+                return done.map(override_answer).map_err(anyhow::Error::msg);
             }
             OverrideAction::Disable => Action::Disable,
             OverrideAction::Drain { deadline_seconds } => {
@@ -151,9 +151,14 @@ impl Reporter {
         };
         let until = after(request.for_seconds);
         let wish = Override { server, action, by, reason: request.reason, since, until };
-        let servers = self.ask(|answer| Message::Override(wish, answer)).await?;
-        Ok(OverrideAnswer { servers: servers.map_err(anyhow::Error::msg)? })
+        let done = self.ask(|answer| Message::Override(wish, answer)).await?;
+        done.map(override_answer).map_err(anyhow::Error::msg)
     }
+}
+
+fn override_answer(answer: Answer) -> OverrideAnswer {
+    let Answer { servers, held, notes } = answer;
+    OverrideAnswer { servers, held, notes }
 }
 
 fn checks(statistics: Statistics) -> ChecksStatus {

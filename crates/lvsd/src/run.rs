@@ -23,7 +23,7 @@ use crate::owned::OwnedFile;
 use crate::report::Reporter;
 use crate::socket::ControlSocket;
 use crate::trial::InForce;
-use crate::wishes::WishesFile;
+use crate::wishes::{Wishes, WishesFile};
 use crate::{kept, maintenance, server, worker};
 
 /// Runs until SIGTERM or SIGINT, or until the guard wants another worker to go on.
@@ -148,9 +148,10 @@ impl Daemon {
             .context("starting the checkers")?;
         let owned = OwnedFile::new(&config.global.state_dir);
         let wishes = WishesFile::new(&config.global.state_dir);
-        let (overrides, leaving) = wishes.load();
+        let Wishes { overrides, leaving, maintenance_since } = wishes.load();
         let maintenance = maintenance::at_start(config.global.maintenance_dir.as_deref());
-        let kept = Kept { owned: owned.load(), overrides, leaving, maintenance };
+        let owned_before = owned.load();
+        let kept = Kept { owned: owned_before, overrides, leaving, maintenance_since, maintenance };
         let (servers, settings) = (config.virtual_servers.clone(), config.ipvs.clone());
         let engine = Engine::new(servers, settings, kept, Instant::now());
         let runtime = tokio::runtime::Handle::current();

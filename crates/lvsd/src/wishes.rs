@@ -1,5 +1,6 @@
 //! The operator's wishes and the servers that are still leaving: `state_dir/wishes.json`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,12 +13,27 @@ use crate::clock::{from_wall, to_wall};
 use crate::state::{StateFile, parse};
 
 /// What the file holds.
-pub(crate) type Wishes = (Vec<Override>, Vec<Leaving>);
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) overrides: Vec<Override>,
+    pub(crate) leaving: Vec<Leaving>,
+    /// Since when the files in the maintenance directory are known.
+    pub(crate) maintenance_since: BTreeMap<ServerName, Instant>,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Document {
     overrides: Vec<OverrideRecord>,
     leaving: Vec<LeavingRecord>,
+    /// Older files have none.
+    #[serde(default)]
+    maintenance: Vec<MaintenanceRecord>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct MaintenanceRecord {
+    file: String,
+    since: Seconds,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,15 +98,21 @@ impl WishesFile {
             let document: Document = parse(bytes)?;
             let overrides = document.overrides.into_iter().map(read_override);
             let leaving = document.leaving.into_iter().map(read_leaving);
-            Ok((overrides.collect::<Result<_, _>>()?, leaving.collect::<Result<_, _>>()?))
+            let maintenance = document.maintenance.into_iter().map(read_maintenance);
+            Ok(Wishes {
+                overrides: overrides.collect::<Result<_, _>>()?,
+                leaving: leaving.collect::<Result<_, _>>()?,
+                maintenance_since: maintenance.collect::<Result<_, _>>()?,
+            })
         })
     }
 
     /// Keeps the wishes.
-    pub(crate) fn save(&self, overrides: &[Override], leaving: &[Leaving]) {
+    pub(crate) fn save(&self, wishes: &Wishes) {
         self.0.save(&Document {
-            overrides: overrides.iter().map(write_override).collect(),
-            leaving: leaving.iter().map(write_leaving).collect(),
+            overrides: wishes.overrides.iter().map(write_override).collect(),
+            leaving: wishes.leaving.iter().map(write_leaving).collect(),
+            maintenance: wishes.maintenance_since.iter().map(write_maintenance).collect(),
         });
     }
 }
@@ -150,8 +172,18 @@ fn read_leaving(record: LeavingRecord) -> anyhow::Result<Leaving> {
     })
 }
 
+fn write_maintenance((file, since): (&ServerName, &Instant)) -> MaintenanceRecord {
+    MaintenanceRecord { file: file.to_string(), since: (*since).into() }
+}
+
+fn read_maintenance(record: MaintenanceRecord) -> anyhow::Result<(ServerName, Instant)> {
+    Ok((record.file.parse()?, record.since.into()))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -179,8 +211,14 @@ mod tests {
             destination: DestinationKey::new("198.51.100.9:0".parse().unwrap()),
             deadline: now,
         }];
-        file.save(&overrides, &leaving);
-        let (found, left) = file.load();
+        let name: ServerName = "198.51.100.3".parse().unwrap();
+        let since = now.checked_sub(Duration::from_secs(300)).unwrap();
+        let maintenance_since = BTreeMap::from([(name.clone(), since)]);
+        let saved = Wishes { overrides, leaving, maintenance_since };
+        file.save(&saved);
+        let loaded = file.load();
+        let Wishes { overrides, leaving, .. } = saved;
+        let (found, left) = (loaded.overrides, loaded.leaving);
         // The file holds whole seconds of another clock.
         let near = |a: Instant, b: Instant| a.max(b) - a.min(b) < Duration::from_secs(5);
         assert_eq!(found.len(), 3);
@@ -188,6 +226,7 @@ mod tests {
             assert_eq!((&found.server, &found.by), (&saved.server, &saved.by));
             assert_eq!(found.reason, saved.reason);
             assert!(near(found.until.unwrap(), saved.until.unwrap()));
+            assert!(near(found.since, saved.since));
             match (found.action, saved.action) {
                 (Action::Drain { deadline: a }, Action::Drain { deadline: b }) => {
                     assert!(near(a.unwrap(), b.unwrap()));
@@ -199,5 +238,51 @@ mod tests {
             (left[0].service, left[0].destination),
             (leaving[0].service, leaving[0].destination)
         );
+        assert!(near(loaded.maintenance_since[&name], since));
+    }
+
+    /// As the first lvsd with wishes wrote it.
+    #[test]
+    fn an_older_file_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = r#"{
+            "leaving": [
+                {"deadline": 1767225900, "destination": "198.51.100.9:80",
+                 "service": "tcp 192.0.2.10:80"}
+            ],
+            "overrides": [
+                {"action": {"drain": {"deadline": null}}, "by": "root", "reason": "new kernel",
+                 "server": "198.51.100.11", "since": 1767225600, "until": null,
+                 "virtual_server": null},
+                {"action": "disable", "by": "root", "reason": null,
+                 "server": "198.51.100.12:80", "since": 1767225600, "until": 1767229200,
+                 "virtual_server": "web"}
+            ],
+            "version": 1
+        }"#;
+        fs::write(directory.path().join("wishes.json"), text).unwrap();
+        let loaded = WishesFile::new(directory.path()).load();
+        let actions: Vec<Action> = loaded.overrides.iter().map(|one| one.action).collect();
+        assert_eq!(actions, [Action::Drain { deadline: None }, Action::Disable]);
+        assert_eq!(loaded.leaving.len(), 1);
+        assert_eq!(loaded.maintenance_since, BTreeMap::new());
+    }
+
+    #[test]
+    fn a_bad_file_is_set_aside() {
+        for bad in [
+            "{",
+            r#"{"version":2,"overrides":[],"leaving":[]}"#,
+            r#"{"version":1,"overrides":[{"server":"rs1"}],"leaving":[]}"#,
+            r#"{"version":1,"overrides":[],"leaving":[],"maintenance":[{"file":"rs1","since":1}]}"#,
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("wishes.json");
+            fs::write(&path, bad).unwrap();
+            assert!(WishesFile::new(directory.path()).load().overrides.is_empty());
+            let aside = fs::read_to_string(directory.path().join("wishes.json.bad")).unwrap();
+            assert_eq!(aside, bad);
+            assert!(!path.exists());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the engine is told, what it has done, and what it says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use checkers::{Monitor, Start};
 use config::{Script, VirtualServer};
@@ -8,7 +9,7 @@ use ipvs::ServiceKey;
 
 use super::Settings;
 use crate::drain::Leaving;
-use crate::operator::{Override, ServerName};
+use crate::operator::{Action, Override, ServerName};
 use crate::plan::Step;
 use crate::standing::Snapshot;
 use crate::wanted::Health;
@@ -54,8 +55,9 @@ pub enum Output {
     Watch(Vec<(Monitor, Start)>),
     /// Keep this set across restarts: the services that lvsd may remove.
     SaveOwned(BTreeSet<ServiceKey>),
-    /// Keep across restarts: the operator's wishes, and the servers that are still leaving.
-    SaveWishes(Vec<Override>, Vec<Leaving>),
+    /// Keep across restarts: the operator's wishes, the servers that are still leaving, and since
+    /// when the files in the maintenance directory are known.
+    SaveWishes(Vec<Override>, Vec<Leaving>, BTreeMap<ServerName, Instant>),
     /// Run a script of the definitions; nothing waits for its end.
     Run {
         /// The script.
@@ -116,6 +118,34 @@ pub struct Kept {
     pub overrides: Vec<Override>,
     /// As [`Output::SaveWishes`] gave it.
     pub leaving: Vec<Leaving>,
+    /// As [`Output::SaveWishes`] gave it.
+    pub maintenance_since: BTreeMap<ServerName, Instant>,
     /// What the maintenance directory holds already.
     pub maintenance: BTreeSet<ServerName>,
+}
+
+impl Kept {
+    /// The moments were kept by the wall clock. Where that has been set back since, they lie
+    /// ahead: what was asked in the future was asked now, and no drain gets longer than it was.
+    pub(super) fn seen_from(mut self, virtual_servers: &[VirtualServer], now: Instant) -> Self {
+        for wish in &mut self.overrides {
+            let ahead = wish.since.saturating_duration_since(now);
+            wish.since -= ahead;
+            wish.until = wish.until.map(|until| until - ahead);
+            if let Action::Drain { deadline: Some(deadline) } = &mut wish.action {
+                *deadline -= ahead;
+            }
+        }
+        for one in &mut self.leaving {
+            let service = virtual_servers.iter().find(|v| v.keys.contains(&one.service));
+            if let Some(service) = service {
+                one.deadline = one.deadline.min(now + service.drain.deadline);
+            }
+        }
+        let known = std::mem::take(&mut self.maintenance_since);
+        let since = |name: &ServerName| known.get(name).map_or(now, |since| now.min(*since));
+        let files = self.maintenance.iter();
+        self.maintenance_since = files.map(|name| (name.clone(), since(name))).collect();
+        self
+    }
 }

@@ -83,8 +83,9 @@ impl Memory for Past<'_> {
     }
 
     fn wish(&self, key: &DestinationKey) -> Option<Wish> {
-        let (action, words) = self.engine.asked(&self.virtual_server.name, key)?;
-        Some(match action {
+        let hold = self.engine.hold(&self.virtual_server.name, key)?;
+        let words = hold.to_string();
+        Some(match hold.action() {
             Action::Disable => Wish::Out(words),
             Action::Weight(weight) => Wish::Weight(weight, words),
             Action::Drain { .. } => {

@@ -4,6 +4,7 @@
 //! out before the next is taken; the answer to [`Output::ReadTable`] and [`Output::Apply`] is an
 //! input. So one mutation is planned against what the one before has left.
 
+mod answers;
 mod changed;
 mod failing;
 mod io;
@@ -30,6 +31,7 @@ use crate::policy::Condition;
 use crate::standing::{Snapshot, Standing};
 use crate::wanted::{HealthBook, Placement, Verdict, Wanted};
 
+pub use self::answers::Answer;
 pub use self::io::{Event, Input, Kept, Output};
 pub use self::preview::Preview;
 
@@ -69,7 +71,8 @@ pub struct Engine {
     pub(crate) health: HealthBook,
     placed: BTreeMap<ServiceKey, BTreeMap<DestinationKey, Placed>>,
     overrides: Overrides,
-    maintenance: BTreeSet<ServerName>,
+    /// Files in the maintenance directory, and since when they are known.
+    maintenance: BTreeMap<ServerName, Instant>,
     /// Destinations that drain, whoever asked for it.
     draining: BTreeMap<Place, Draining>,
     /// Destinations that are no longer defined and drain.
@@ -98,6 +101,7 @@ impl Engine {
         kept: Kept,
         now: Instant,
     ) -> Self {
+        let kept = kept.seen_from(&virtual_servers, now);
         Self {
             virtual_servers,
             settings,
@@ -105,7 +109,7 @@ impl Engine {
             health: HealthBook::new(),
             placed: BTreeMap::new(),
             overrides: Overrides::new(kept.overrides),
-            maintenance: kept.maintenance,
+            maintenance: kept.maintenance_since,
             draining: BTreeMap::new(),
             leaving: kept
                 .leaving
@@ -164,10 +168,7 @@ impl Engine {
                 (Cause::Operator, Scope::All)
             }),
             Input::Maintenance(servers) => {
-                if servers != self.maintenance {
-                    self.maintenance = servers;
-                    self.plan_after_a_look(Cause::Operator);
-                }
+                self.maintain(servers, now);
                 None
             }
             Input::Stop => {

@@ -58,7 +58,7 @@ impl Engine {
         }
         // Neither health nor time changes who drains.
         if !matches!(cause, Cause::Health | Cause::SlowStart) {
-            self.update_draining(now);
+            self.update_draining();
         }
         let wanted = self.wanted_within(scope, now);
         self.place(&wanted, scope, now);

@@ -9,7 +9,7 @@ use ipvs::{DestinationKey, ServiceKey};
 use super::scope::{Changes, Scope};
 use super::{Engine, Output, Place, Settings};
 use crate::drain::{Draining, LOOK, Leaving};
-use crate::operator::{Action, Override, ServerName};
+use crate::operator::{Action, Hold, Override, ServerName};
 use crate::plan::Cause;
 use crate::wanted::Placement;
 
@@ -17,18 +17,6 @@ impl Engine {
     /// The operator's wishes in force.
     pub fn overrides(&self) -> &[Override] {
         self.overrides.all()
-    }
-
-    /// The real servers that `server` names, as virtual server and address.
-    pub fn named<'a>(
-        &'a self,
-        server: &'a ServerName,
-    ) -> impl Iterator<Item = (&'a str, DestinationKey)> {
-        self.virtual_servers.iter().flat_map(move |virtual_server| {
-            let name = virtual_server.name.as_str();
-            let keys = virtual_server.real_servers.iter().map(|one| one.destination.key);
-            keys.filter(move |key| server.matches(name, key)).map(move |key| (name, key))
-        })
     }
 
     /// Returns what is to be planned anew; `None` if that follows a look at the table.
@@ -100,26 +88,39 @@ impl Engine {
     }
 
     pub(super) fn save_wishes(&mut self) {
+        let overrides = self.overrides.all().to_vec();
         let leaving = self.leaving.values().copied().collect();
-        self.outputs.push_back(Output::SaveWishes(self.overrides.all().to_vec(), leaving));
+        let maintenance = self.maintenance.clone();
+        self.outputs.push_back(Output::SaveWishes(overrides, leaving, maintenance));
     }
 
-    /// What is asked of a server: by the operator, or by a file in the maintenance directory.
-    pub(super) fn asked(
-        &self,
-        virtual_server: &str,
-        key: &DestinationKey,
-    ) -> Option<(Action, String)> {
-        if let Some(found) = self.overrides.find(virtual_server, key) {
-            return Some((found.action, found.to_string()));
+    /// What is asked of a server: by the operator, or by a file in the maintenance directory. The
+    /// file takes it out unless the operator does; a weight alone does not bring it back.
+    pub(super) fn hold(&self, virtual_server: &str, key: &DestinationKey) -> Option<Hold<'_>> {
+        let wish = self.overrides.find(virtual_server, key);
+        let takes_out = |wish: &&Override| !matches!(wish.action, Action::Weight(_));
+        let out = wish.filter(takes_out).map(Hold::Wish);
+        let file = || {
+            let mut files = self.maintenance.iter();
+            let (file, since) = files.find(|(name, _)| name.matches(virtual_server, key))?;
+            Some(Hold::File(file, *since))
+        };
+        out.or_else(file).or_else(|| wish.map(Hold::Wish))
+    }
+
+    /// Files in the maintenance directory count from when they were first seen.
+    pub(super) fn maintain(&mut self, servers: BTreeSet<ServerName>, now: Instant) {
+        if servers.iter().eq(self.maintenance.keys()) {
+            return;
         }
-        let file = self.maintenance.iter().find(|name| name.matches(virtual_server, key))?;
-        let words = format!("drained by the file {file} in the maintenance directory");
-        Some((Action::Drain { deadline: None }, words))
+        let since = |name: &ServerName| self.maintenance.get(name).copied().unwrap_or(now);
+        self.maintenance = servers.into_iter().map(|name| (name.clone(), since(&name))).collect();
+        self.save_wishes();
+        self.plan_after_a_look(Cause::Operator);
     }
 
     /// Brings the list of what drains up to date with what is asked and what is leaving.
-    pub(super) fn update_draining(&mut self, now: Instant) {
+    pub(super) fn update_draining(&mut self) {
         if self.overrides.all().is_empty() && self.maintenance.is_empty() && self.leaving.is_empty()
         {
             self.draining.clear();
@@ -130,10 +131,8 @@ impl Engine {
             let policy = virtual_server.drain;
             for server in &virtual_server.real_servers {
                 let key = server.destination.key;
-                if let Some((Action::Drain { deadline }, _)) =
-                    self.asked(&virtual_server.name, &key)
-                {
-                    let deadline = deadline.unwrap_or_else(|| now + policy.deadline);
+                let hold = self.hold(&virtual_server.name, &key);
+                if let Some(deadline) = hold.and_then(|hold| hold.drain_deadline(policy.deadline)) {
                     for service in &virtual_server.keys {
                         wanted.insert((*service, key), (deadline, policy));
                     }
@@ -147,13 +146,16 @@ impl Engine {
         }
         self.draining.retain(|place, _| wanted.contains_key(place));
         for (place, (deadline, policy)) in wanted {
-            self.draining.entry(place).or_insert_with(|| Draining::new(deadline, policy));
+            let new = || Draining::new(deadline, policy);
+            let draining = self.draining.entry(place).or_insert_with(new);
+            // The operator may ask for another deadline, or a file may.
+            (draining.deadline, draining.policy) = (deadline, policy);
         }
     }
 
     /// Counts the connections of what drains.
     pub(super) fn look_at_draining(&mut self, now: Instant) {
-        self.update_draining(now);
+        self.update_draining();
         let Some(standing) = &self.standing else { return };
         for ((service, key), draining) in &mut self.draining {
             draining.look(standing.destination(service, key), now);

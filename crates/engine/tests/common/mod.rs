@@ -2,12 +2,12 @@
 #![allow(dead_code, reason = "each test binary uses its share")]
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use checkers::{Advice, Check, Kind, Monitor, State, TcpCheck, Timing};
 use config::{Drain, OnFailure, Panic, RealServer, VirtualServer};
-use engine::{Engine, Health, Input, Kept, Leaving, Output, Override, Settings, Step};
+use engine::{Engine, Health, Input, Kept, Leaving, Output, Override, ServerName, Settings, Step};
 use ipvs::{
     Destination, DestinationEntry, DestinationKey, Forward, Operation, Service, ServiceEntry,
     ServiceFlags, ServiceKey, Stats, Table, TableService, Weight,
@@ -135,6 +135,8 @@ pub(crate) struct Bench {
     pub(crate) scripts: Vec<String>,
     /// The wishes that were last to be saved.
     pub(crate) wishes: (Vec<Override>, Vec<Leaving>),
+    /// The files in the maintenance directory that were last to be saved.
+    pub(crate) files: BTreeMap<ServerName, Instant>,
     /// The answer to the next reads; it follows what is applied.
     pub(crate) table: Table,
     /// What goes with the table.
@@ -165,6 +167,7 @@ impl Bench {
             reads: 0,
             scripts: Vec::new(),
             wishes: (Vec::new(), Vec::new()),
+            files: BTreeMap::new(),
             table,
             kernel: engine::Snapshot::default(),
             refuse: None,
@@ -249,7 +252,10 @@ impl Bench {
                 }
                 Output::Watch(monitors) => self.watched = monitors,
                 Output::SaveOwned(owned) => self.saved = Some(owned),
-                Output::SaveWishes(overrides, leaving) => self.wishes = (overrides, leaving),
+                Output::SaveWishes(overrides, leaving, files) => {
+                    self.wishes = (overrides, leaving);
+                    self.files = files;
+                }
                 Output::Run { script, .. } => self.scripts.push(script.command[0].clone()),
                 Output::Event(_) => {}
             }
