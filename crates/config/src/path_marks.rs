@@ -25,7 +25,7 @@ pub(crate) fn assign(virtual_servers: &mut [VirtualServer], base: u32) {
         used.extend(checks.filter_map(|check| check.kind.connect()?.mark));
     }
     for virtual_server in virtual_servers {
-        for server in &mut virtual_server.real_servers {
+        for server in Arc::make_mut(&mut virtual_server.real_servers) {
             let goes = |connect: &Connect| connect.via == Via::VirtualAddress;
             if !server.checks.iter().any(|check| check.kind.connect().is_some_and(goes)) {
                 continue;

@@ -92,7 +92,7 @@ fn virtual_server(entry: &Entry<'_>, seen: &mut Unique<ServiceKey>) -> Option<Vi
             flags,
             persistence: persistence.map(|persistence| persistence.value),
             persistence_engine: engine.map(|engine| engine.value),
-            real_servers: real_servers?,
+            real_servers: real_servers?.into(),
             quorum: availability.quorum,
             hysteresis: availability.hysteresis,
             quorum_up: availability.quorum_up,

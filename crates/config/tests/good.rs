@@ -386,11 +386,11 @@ fn real_servers_inherit_what_they_do_not_say() {
     let timing = Timing { interval: half_a_second, timeout: half_a_second, ..Timing::default() };
     let own = vec![check(Kind::Misc(misc)), Check { kind: Kind::Http(https), timing }];
     let third = server("[2001:db8::13]:80", Forward::Tunnel(gue), own);
-    assert_eq!(config.virtual_servers[0].real_servers, [first, second, third]);
+    assert_eq!(config.virtual_servers[0].real_servers[..], [first, second, third]);
 
     let fourth = server("[2001:db8::14]:0", Forward::Masquerade, Vec::new());
     let fifth = server("[2001:db8::15]:81", Forward::DirectRoute, Vec::new());
-    assert_eq!(config.virtual_servers[1].real_servers, [fourth, fifth]);
+    assert_eq!(config.virtual_servers[1].real_servers[..], [fourth, fifth]);
 }
 
 /// Of the first instance in `everything.toml`.

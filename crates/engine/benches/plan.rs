@@ -89,7 +89,9 @@ fn two_verdicts(bencher: Bencher<'_, '_>, size: u32) {
     let mut config = definitions(size, 1);
     let check = Arc::new(Check { kind: Kind::Tcp(TcpCheck::default()), timing: Timing::default() });
     let mut monitors = Vec::new();
-    for server in config.virtual_servers.iter_mut().flat_map(|one| &mut one.real_servers) {
+    for server in
+        config.virtual_servers.iter_mut().flat_map(|one| Arc::make_mut(&mut one.real_servers))
+    {
         server.checks.push(Arc::clone(&check));
         let target = server.destination.key.socket_addr();
         monitors.push(Monitor { target, check: Arc::clone(&check) });

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use checkers::{Check, Connect, Kind, Monitor, State, TcpCheck, Timing, Via};
 use common::{Bench, destination, table, tcp_check, virtual_server};
 use config::{RealServer, VirtualServer};
@@ -72,7 +74,7 @@ fn they_go_with_the_checks() {
     let mut bench = Bench::new(web(vec![with_path(A, 101)]), table(&[]));
     bench.lines();
     let mut servers = web(vec![with_path(A, 101)]);
-    servers[0].real_servers[0].checks.truncate(1);
+    Arc::make_mut(&mut servers[0].real_servers)[0].checks.truncate(1);
     bench.define(servers);
     assert_eq!(bench.lines(), ["DEL_SERVICE fwmark 101: no longer defined"]);
 }

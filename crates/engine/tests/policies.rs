@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::State;
@@ -248,7 +249,7 @@ fn a_standing_sorry_server_serves_until_the_first_checks_have_decided() {
 fn a_recovered_server_gets_its_weight_step_by_step() {
     let slow = |web: &mut VirtualServer| {
         web.slow_start = Some(Duration::from_secs(10));
-        web.real_servers[0].destination = destination(A, 5);
+        Arc::make_mut(&mut web.real_servers)[0].destination = destination(A, 5);
     };
     let servers = vec![checked(A, 2), checked(B, 1)];
     let mut web = virtual_server("web", WEB, servers);

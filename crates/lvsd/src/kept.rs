@@ -5,14 +5,14 @@
 //! no order to put that in force.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
 use api::AppliedBy;
 use config::{Config, Source};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use vrrp::shell::Heard;
 
 use crate::clock::{from_wall, to_wall};
@@ -116,29 +116,46 @@ pub(crate) fn read(text: &str) -> anyhow::Result<InForce<Loaded>> {
 
 /// Tells the guard what is in force, whenever that changes, without making anybody wait.
 #[derive(Debug)]
-pub(crate) struct Keeping(watch::Sender<String>);
+pub(crate) struct Keeping(Arc<Untold>);
+
+/// The newest text that the guard has not been told. Once it has, no copy stays here: it is as
+/// large as the configuration.
+#[derive(Debug, Default)]
+struct Untold {
+    text: Mutex<Option<String>>,
+    changed: Notify,
+}
+
+impl Untold {
+    fn text(&self) -> MutexGuard<'_, Option<String>> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Keeping {
     /// Needs the context of a runtime; ends with it.
     pub(crate) fn start(guard: worker::Guard) -> Self {
-        let (sender, texts) = watch::channel(String::new());
-        tokio::spawn(tell(guard, texts));
-        Self(sender)
+        let untold = Arc::default();
+        tokio::spawn(tell(guard, Arc::clone(&untold)));
+        Self(untold)
     }
 
     /// These are in force now.
     pub(crate) fn keep(&self, in_force: &InForce<Loaded>) {
         match write(in_force) {
-            // The task ends only when lvsd does.
-            Ok(text) => drop(self.0.send(text)),
+            Ok(text) => {
+                *self.0.text() = Some(text);
+                self.0.changed.notify_one();
+            }
             Err(error) => tracing::error!("telling the guard what is in force: {error}"),
         }
     }
 }
 
-async fn tell(guard: worker::Guard, mut texts: watch::Receiver<String>) {
-    while texts.changed().await.is_ok() {
-        let text = texts.borrow_and_update().clone();
+async fn tell(guard: worker::Guard, untold: Arc<Untold>) {
+    loop {
+        untold.changed.notified().await;
+        let Some(text) = untold.text().take() else { continue };
         for piece in in_force::pieces(&text) {
             let message = FromWorker::InForce(piece);
             while guard.tell(&message) == Heard::Later {

@@ -109,7 +109,7 @@ fn fail(shape: Shape, measures: &mut Measures) -> Result<()> {
 }
 
 fn monitors(definitions: &Config) -> impl Iterator<Item = Monitor> {
-    let servers = definitions.virtual_servers.iter().flat_map(|one| &one.real_servers);
+    let servers = definitions.virtual_servers.iter().flat_map(|one| one.real_servers.iter());
     servers.flat_map(|server| {
         let target = server.destination.key.socket_addr();
         server.checks.iter().map(move |check| Monitor { target, check: check.clone() })

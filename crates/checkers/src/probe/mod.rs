@@ -15,6 +15,7 @@ mod ping;
 mod program;
 mod smtp;
 mod socket;
+mod stream;
 mod tcp;
 pub mod tls;
 mod udp;

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 
+use super::stream::Stream;
 use super::{Context, Deadline, Passed, Stop, socket, tls};
 use crate::outcome::Cause;
 use crate::spec::{SmtpCheck, SmtpEncryption, Tls};
@@ -25,7 +25,7 @@ pub(super) async fn run(
         }
     };
     let address = check.connect.destination(target);
-    let secure = async |stream: TcpStream, settings: &Tls| {
+    let secure = async |stream: Stream, settings: &Tls| {
         let peer = tls::Peer { address, host: None, protocols: &[] };
         tls::connect(stream, peer, settings, &context.tls, deadline).await
     };
@@ -141,9 +141,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     }
 }
 
-impl Session<'_, TcpStream> {
+impl Session<'_, Stream> {
     /// Agrees on TLS, and gives the stream to speak it over.
-    async fn start_tls(mut self, hello: &Reply) -> Result<TcpStream, Stop> {
+    async fn start_tls(mut self, hello: &Reply) -> Result<Stream, Stop> {
         if !hello.offers("STARTTLS") {
             return Err(Stop::failed(Cause::Tls, "the server does not offer STARTTLS"));
         }

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
 
+use super::stream::Stream;
 use super::{Deadline, Stop};
 use crate::outcome::Cause;
 use crate::spec::{Connect, Via};
@@ -21,20 +22,20 @@ pub(super) async fn connect(
     target: SocketAddr,
     connect: &Connect,
     deadline: &Deadline,
-) -> Result<TcpStream, Stop> {
+) -> Result<Stream, Stop> {
     let destination = connect.destination(target);
     let socket = open(target, connect, Type::STREAM, Protocol::TCP)?;
     socket.set_linger(Some(Duration::ZERO)).map_err(|error| {
         Stop::Local(doing_failed(&format!("open a socket to {destination}"), &error))
     })?;
-    let doing = format!("connect to {destination}");
+    let doing = || format!("connect to {destination}");
     match socket.connect(&destination.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => {
-            return Err(io_stop(&doing, &error));
+            return Err(io_stop(&doing(), &error));
         }
         _ => {}
     }
-    let stream = TcpStream::from_std(socket.into()).map_err(|error| io_stop(&doing, &error))?;
+    let stream = TcpStream::from_std(socket.into()).map_err(|error| io_stop(&doing(), &error))?;
     let connected = async {
         stream.writable().await?;
         stream.take_error()
@@ -42,15 +43,15 @@ pub(super) async fn connect(
     match deadline.within("connecting", connected).await? {
         Ok(None) => {}
         // This has come by RST or ICMP: what fails on this machine does so at once.
-        Ok(Some(error)) => return Err(answer_stop(&doing, &error)),
-        Err(error) => return Err(io_stop(&doing, &error)),
+        Ok(Some(error)) => return Err(answer_stop(&doing(), &error)),
+        Err(error) => return Err(io_stop(&doing(), &error)),
     }
     // A local port without a listener can be chosen as the source port of a connection to itself;
     // the kernel takes none of the well-known ones for that.
     if destination.port() >= 1024 && stream.local_addr().is_ok_and(|local| local == destination) {
         return Err(Stop::failed(Cause::Refused, words(Cause::Refused)));
     }
-    Ok(stream)
+    Ok(Stream(stream))
 }
 
 /// As [`connect`], for HTTP/2, whose small frames would else wait for the server's delayed
@@ -59,9 +60,9 @@ pub(super) async fn connect_for_frames(
     target: SocketAddr,
     connection: &Connect,
     deadline: &Deadline,
-) -> Result<TcpStream, Stop> {
+) -> Result<Stream, Stop> {
     let stream = connect(target, connection, deadline).await?;
-    stream.set_nodelay(true).map_err(|error| io_stop("send without delay", &error))?;
+    stream.0.set_nodelay(true).map_err(|error| io_stop("send without delay", &error))?;
     Ok(stream)
 }
 

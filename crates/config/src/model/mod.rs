@@ -155,7 +155,9 @@ pub struct VirtualServer {
     /// Persistence engine. keepalived: `persistence_engine`.
     pub persistence_engine: Option<Scheduler>,
     /// The real servers; no two with the same address and port.
-    pub real_servers: Vec<RealServer>,
+    /// Shared, since those who carry the definitions out and those who compare them with the next
+    /// ones both keep them.
+    pub real_servers: Arc<[RealServer]>,
     /// Sum of the weights of healthy real servers from which on the service is up; at least 1.
     /// keepalived: `quorum`.
     pub quorum: u32,

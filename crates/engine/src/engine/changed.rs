@@ -25,7 +25,7 @@ impl Engine {
             .collect();
         let mut taken_over = Vec::new();
         for virtual_server in changes.new.values() {
-            for server in &virtual_server.real_servers {
+            for server in virtual_server.real_servers.iter() {
                 let place = (virtual_server.name.as_str(), server.destination.key);
                 let Some(before) = old.get(&place) else { continue };
                 if before.checks == server.checks {

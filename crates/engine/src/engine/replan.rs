@@ -204,7 +204,7 @@ impl Engine {
         for virtual_server in &self.virtual_servers {
             // No moment matters to whether a server stays in.
             let past = Past::new(self, virtual_server, self.next_read);
-            for server in &virtual_server.real_servers {
+            for server in virtual_server.real_servers.iter() {
                 if server.checks.is_empty() {
                     continue;
                 }

@@ -129,7 +129,7 @@ impl Engine {
         let mut wanted: BTreeMap<Place, (Instant, Drain)> = BTreeMap::new();
         for virtual_server in &self.virtual_servers {
             let policy = virtual_server.drain;
-            for server in &virtual_server.real_servers {
+            for server in virtual_server.real_servers.iter() {
                 let key = server.destination.key;
                 let hold = self.hold(&virtual_server.name, &key);
                 if let Some(deadline) = hold.and_then(|hold| hold.drain_deadline(policy.deadline)) {

@@ -61,7 +61,7 @@ pub(crate) fn virtual_server(
         flags: ServiceFlags::NONE,
         persistence: None,
         persistence_engine: None,
-        real_servers,
+        real_servers: real_servers.into(),
         quorum: 1,
         hysteresis: 0,
         quorum_up: None,

@@ -83,7 +83,7 @@ pub(crate) fn definitions(random: &mut Random) -> Vec<VirtualServer> {
             flags: ServiceFlags::NONE,
             persistence: None,
             persistence_engine: None,
-            real_servers,
+            real_servers: real_servers.into(),
             quorum,
             hysteresis: random.below(quorum),
             quorum_up: None,

@@ -333,7 +333,7 @@ impl World {
             .into_iter()
             .map(|status| (*status.monitor).clone())
             .collect();
-        let servers = self.defined.iter().flat_map(|one| &one.real_servers);
+        let servers = self.defined.iter().flat_map(|one| one.real_servers.iter());
         assert_eq!(watched, servers.flat_map(monitors).collect());
         let hosts = &self.hosts;
         let is_up = |server: &RealServer| {

@@ -38,7 +38,7 @@ impl Kernel {
                     continue;
                 }
                 kernel.set_up(Operation::NewService(service(*key, "sh")));
-                for server in &virtual_server.real_servers {
+                for server in virtual_server.real_servers.iter() {
                     if random.chance(50) {
                         kernel.set_up(Operation::NewDestination(*key, server.destination));
                     }

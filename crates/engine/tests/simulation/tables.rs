@@ -1,6 +1,7 @@
 //! The engine alone: definitions, health, wishes, drift and injected errors at random.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use checkers::{Monitor, State};
@@ -124,7 +125,7 @@ impl World {
     /// The definitions that are in force, but for one number.
     fn change_a_weight(&mut self) {
         for virtual_server in &mut self.defined {
-            if let Some(server) = virtual_server.real_servers.first_mut() {
+            if let Some(server) = Arc::make_mut(&mut virtual_server.real_servers).first_mut() {
                 server.destination.weight = Weight::new(1 + self.random.below(9)).unwrap();
                 return;
             }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub(super) use self::configs::Configs;
+use super::stream::Stream;
 use super::{Deadline, Stop, socket};
 use crate::outcome::Cause;
 use crate::spec::Tls;
@@ -40,7 +40,7 @@ pub(super) struct Peer<'a> {
 #[derive(Debug)]
 pub(super) struct Secured {
     /// The connection.
-    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) stream: TlsStream<Stream>,
     /// That the certificate expires soon.
     pub(super) note: Option<String>,
 }
@@ -54,7 +54,7 @@ impl Secured {
 
 /// Shakes hands on `stream` with the peer, and judges its certificate.
 pub(super) async fn connect(
-    stream: TcpStream,
+    stream: Stream,
     peer: Peer<'_>,
     tls: &Tls,
     configs: &Configs,
