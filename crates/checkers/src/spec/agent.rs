@@ -1,11 +1,9 @@
 //! `agent_check`.
 
-use serde::{Deserialize, Serialize};
-
 use super::Connect;
 
 /// `agent_check`: an agent on the server says in words how it is. HAProxy: `agent-check`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AgentCheck {
     /// How the connection is made.
     pub connect: Connect,

@@ -2,11 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-
 /// How a probe's connection is made. The default goes to the real server's own address and port
 /// from whatever address the route gives.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Connect {
     /// Another address than the server's. keepalived: `connect_ip`.
     pub address: Option<IpAddr>,
@@ -19,14 +17,11 @@ pub struct Connect {
     /// Mark of the packets (`SO_MARK`). keepalived: `fwmark`.
     pub mark: Option<u32>,
     /// Straight to the server, or through it to a virtual address.
-    #[serde(default)]
     pub via: Via,
 }
 
 /// The way of a probe.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Via {
     /// To the server's address, or to [`Connect::address`].
     #[default]

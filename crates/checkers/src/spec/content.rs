@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::Pattern;
 
 /// What the body of an answer has to be like. An answer passes when it meets all.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Expectation {
     /// This text is somewhere in it.
     Contains(String),
@@ -22,7 +20,7 @@ pub enum Expectation {
 }
 
 /// A digest of a body.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Digest {
     /// RFC 1321; as `md5sum` and keepalived's `genhash` write it.
     Md5([u8; 16]),

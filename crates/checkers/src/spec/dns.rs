@@ -1,12 +1,10 @@
 //! `dns_check`.
 
-use serde::{Deserialize, Serialize};
-
 use super::Connect;
 
 /// `dns_check`: passes when a query is answered as expected. keepalived: `DNS_CHECK`, which looks
 /// at no answers.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DnsCheck {
     /// How the socket is opened.
     pub connect: Connect,
@@ -46,7 +44,7 @@ impl Default for DnsCheck {
 }
 
 /// How a query travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DnsTransport {
     /// In a datagram; a truncated answer is asked for again over TCP, as resolvers do.
     Udp,
@@ -55,7 +53,7 @@ pub enum DnsTransport {
 }
 
 /// How many of several wanted things have to be found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Matching {
     /// Each of them.
     All,
@@ -64,7 +62,7 @@ pub enum Matching {
 }
 
 /// A record type by its number (IANA: DNS parameters).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordType(pub u16);
 
 impl RecordType {
@@ -91,7 +89,7 @@ impl RecordType {
 }
 
 /// A response code by its number (RFC 1035 §4.1.1, RFC 2136 §2.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rcode(pub u8);
 
 impl Rcode {

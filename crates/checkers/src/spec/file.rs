@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
 /// `file_check`: a number in a file of this machine. What is not there, cannot be read or is no
 /// such number is local trouble, which changes nothing. keepalived: `FILE_CHECK`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileCheck {
     /// The file; a regular one.
     pub path: PathBuf,
@@ -15,7 +13,7 @@ pub struct FileCheck {
 }
 
 /// What the number in a file means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileValue {
     /// The weight of the server, 0 to 2147483647; passes.
     Weight,

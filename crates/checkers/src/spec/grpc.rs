@@ -1,11 +1,9 @@
 //! `grpc_check`.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Connect, Tls};
 
 /// `grpc_check`: passes when `grpc.health.v1.Health/Check` answers SERVING.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GrpcCheck {
     /// How the connection is made.
     pub connect: Connect,

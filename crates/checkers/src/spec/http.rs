@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Connect, Expectation, Secret, Tls};
 
 /// `http_get`: passes when every request is answered as it expects. Redirects are answers, never
 /// followed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HttpGet {
     /// How the connections are made.
     pub connect: Connect,
@@ -36,9 +34,7 @@ impl Default for HttpGet {
 }
 
 /// A version of HTTP.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HttpVersion {
     /// RFC 1945.
     Http10,
@@ -50,7 +46,7 @@ pub enum HttpVersion {
 }
 
 /// A user and a password for HTTP's basic authentication.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BasicAuth {
     /// User, without a colon.
     pub user: String,
@@ -59,7 +55,7 @@ pub struct BasicAuth {
 }
 
 /// One request, and the answer that it expects. keepalived: `url`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HttpRequest {
     /// The method.
     pub method: HttpMethod,
@@ -101,9 +97,7 @@ impl Default for HttpRequest {
 }
 
 /// A method of a request.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HttpMethod {
     /// GET.
     #[default]
@@ -132,7 +126,7 @@ impl HttpMethod {
 }
 
 /// A request header. Its value may be a secret, so `Debug` does not show it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Header {
     /// Name; valid as an HTTP token.
     pub name: String,
@@ -141,7 +135,7 @@ pub struct Header {
 }
 
 /// An inclusive range of HTTP statuses, 100 to 599.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatusRange {
     /// First passing status.
     pub first: u16,

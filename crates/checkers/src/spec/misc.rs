@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
 /// `misc_check`: passes when the program exits with status 0. At the timeout its whole process
 /// group is killed.
 ///
 /// The program is told for whom it runs: `LVSD_VIRTUAL_SERVER`, `LVSD_SERVER`, `LVSD_PORT`,
 /// `LVSD_WEIGHT` (the configured one) and `LVSD_STATE` (`up`, `down` or `unknown`) are its
 /// environment. So two virtual servers that have the same program for the same server run it twice.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MiscCheck {
     /// Program (an absolute path) and its arguments; no shell is involved.
     pub command: Vec<String>,

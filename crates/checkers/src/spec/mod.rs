@@ -22,8 +22,6 @@ mod udp;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 pub use agent::AgentCheck;
 pub use connect::{Connect, Via};
 pub use content::{Digest, Expectation};
@@ -43,7 +41,7 @@ pub use tls::{ClientCertificate, Tls};
 pub use udp::{UdpCheck, UdpReply};
 
 /// One check of one real server. Equal monitors are the same monitor: they run once.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Monitor {
     /// The real server.
     pub target: SocketAddr,
@@ -52,7 +50,7 @@ pub struct Monitor {
 }
 
 /// A check: what is done, and the rules by which results become a verdict.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Check {
     /// What is done.
     pub kind: Kind,
@@ -61,7 +59,7 @@ pub struct Check {
 }
 
 /// The kinds of check.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A TCP connection is made, and perhaps answers. keepalived: `TCP_CHECK`.
     Tcp(TcpCheck),

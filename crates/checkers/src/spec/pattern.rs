@@ -7,7 +7,6 @@ use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use regex::bytes::{Regex, RegexBuilder};
-use serde::{Deserialize, Serialize};
 
 /// The most memory that one compiled expression may take, in bytes.
 const COMPILED_LIMIT: usize = 1 << 20;
@@ -18,8 +17,7 @@ const SEARCH_LIMIT: usize = 256 << 10;
 /// references, and therefore a search in a time linear to the text.
 ///
 /// Equal expressions share their compiled form as long as one of them lives.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone)]
 pub struct Pattern(Arc<Regex>);
 
 /// Why a text is no [`Pattern`].
@@ -116,20 +114,6 @@ impl Ord for Pattern {
 impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
-    }
-}
-
-impl TryFrom<String> for Pattern {
-    type Error = PatternError;
-
-    fn try_from(text: String) -> Result<Self, PatternError> {
-        Self::new(&text)
-    }
-}
-
-impl From<Pattern> for String {
-    fn from(pattern: Pattern) -> Self {
-        pattern.as_str().to_owned()
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::Connect;
 
 /// `ping_check`: passes when enough ICMP echo requests are answered, soon enough. An ICMP error
 /// fails at once. keepalived: `PING_CHECK`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PingCheck {
     /// How the socket is opened; the port does not matter.
     pub connect: Connect,

@@ -1,12 +1,10 @@
 //! `smtp_check`.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Connect, Tls};
 
 /// `smtp_check`: passes when the server greets (220), answers EHLO, or HELO if it knows no EHLO
 /// (250), and lets itself be left. keepalived: `SMTP_CHECK`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SmtpCheck {
     /// How the connection is made.
     pub connect: Connect,
@@ -18,7 +16,7 @@ pub struct SmtpCheck {
 }
 
 /// How SMTP is protected.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SmtpEncryption {
     /// Not at all.
     #[default]

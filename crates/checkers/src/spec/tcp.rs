@@ -1,12 +1,10 @@
 //! `tcp_check`.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Connect, Pattern, Tls};
 
 /// `tcp_check`: passes when the connection is made, TLS is set up if wanted, and the server then
 /// sends what is expected, if something is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TcpCheck {
     /// How the connection is made.
     pub connect: Connect,
@@ -19,7 +17,7 @@ pub struct TcpCheck {
 }
 
 /// What has to be in the first [`Expect::LIMIT`] bytes that a server sends.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Expect {
     /// These bytes are somewhere in it; never empty.
     Bytes(Vec<u8>),

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// Times and thresholds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timing {
     /// From the start of one run to the start of the next. keepalived: `delay_loop`.
     pub interval: Duration,
@@ -46,9 +44,7 @@ impl Default for Timing {
 }
 
 /// What a server counts as before its first results.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Initial {
     /// Whoever is in service stays; of anyone else the first result decides.
     #[default]
@@ -60,7 +56,7 @@ pub enum Initial {
 }
 
 /// A server that falls too often is held down for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Damping {
     /// So many falls...
     pub falls: u32,

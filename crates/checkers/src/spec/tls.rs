@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// TLS settings.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tls {
     /// Whether the certificate must be valid for the name and signed by a known authority.
     pub verify: bool,
@@ -46,7 +44,7 @@ impl Default for Tls {
 }
 
 /// A certificate with its key, to show to servers.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientCertificate {
     /// PEM file of the certificate, followed by those of intermediate authorities.
     pub certificate_file: PathBuf,

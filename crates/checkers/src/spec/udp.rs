@@ -1,12 +1,10 @@
 //! `udp_check`.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Connect, HexPattern, Pattern};
 
 /// `udp_check`: a datagram is sent. An ICMP error fails at once; what silence and answers are
 /// worth is in [`UdpReply`]. keepalived: `UDP_CHECK`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UdpCheck {
     /// How the socket is opened.
     pub connect: Connect,
@@ -17,7 +15,7 @@ pub struct UdpCheck {
 }
 
 /// Which answer to a datagram passes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UdpReply {
     /// Any, and silence until the timeout.
     Optional,
