@@ -8,11 +8,9 @@
 
 mod common;
 
-use std::time::Duration;
-
 use checkers::{Advice, AgentCheck, Cause, Kind, ProbeResult};
-use common::faults::{First, closing, dripping, half_closing, refusing, resetting, saying, silent};
-use common::{LONG, SHORT, failure, run, server};
+use common::faults::{First, half_closing, saying};
+use common::{LONG, failure, run, server};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -70,24 +68,4 @@ async fn the_agent_may_be_asked() {
     .await;
     let asking = AgentCheck { send: b"web1\n".to_vec(), ..AgentCheck::default() };
     assert_eq!(run(address, Kind::Agent(asking), LONG).await.result, ProbeResult::Passed);
-}
-
-#[tokio::test]
-async fn servers_with_faults_fail_by_their_causes() {
-    let (_socket, refusing) = refusing();
-    let pause = Duration::from_millis(20);
-    for (address, timeout, cause) in [
-        (refusing, LONG, Cause::Refused),
-        (silent().await, SHORT, Cause::TimedOut),
-        (saying(First::Server, b"up").await, SHORT, Cause::TimedOut),
-        (dripping(First::Server, b"", b"u", pause).await, SHORT, Cause::TimedOut),
-        (dripping(First::Server, b"", b"up ", Duration::ZERO).await, LONG, Cause::Protocol),
-        (saying(First::Server, b"HTTP/1.1 400 Bad Request\r\n").await, LONG, Cause::Protocol),
-        (saying(First::Server, b"\n").await, LONG, Cause::Protocol),
-        (closing().await, LONG, Cause::Closed),
-        (resetting(First::Server, b"").await, LONG, Cause::Reset),
-    ] {
-        let outcome = run(address, agent(), timeout).await;
-        failure(&outcome, cause);
-    }
 }

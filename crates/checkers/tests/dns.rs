@@ -157,31 +157,3 @@ async fn foreign_datagrams_are_passed_over() {
     let text = failure(&outcome, Cause::Protocol);
     assert_eq!(text, "not the answer to the query: it has another id");
 }
-
-#[tokio::test]
-async fn silence_and_a_closed_port_fail() {
-    let address = over_udp(&[]).await;
-    let outcome = run(address, dns(), SHORT).await;
-    let text = failure(&outcome, Cause::TimedOut);
-    assert_eq!(text, "timed out after 300ms while waiting for the answer");
-    // Nobody listens for TCP, and this socket takes datagrams from itself alone.
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    socket.connect(address).await.unwrap();
-    for kind in [dns(), tcp()] {
-        let outcome = run(address, kind, LONG).await;
-        assert_eq!(failure(&outcome, Cause::Refused), "connection refused");
-    }
-}
-
-#[tokio::test]
-async fn a_connection_that_ends_early_fails() {
-    let address = common::server(|mut stream| async move {
-        let mut query = [0; 64];
-        let _ = stream.read(&mut query).await.unwrap();
-        stream.write_all(b"\x00\x50\x12").await.unwrap();
-    })
-    .await;
-    let outcome = run(address, tcp(), LONG).await;
-    failure(&outcome, Cause::Closed);
-}

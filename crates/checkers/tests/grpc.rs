@@ -10,12 +10,10 @@ mod common;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use checkers::{Cause, GrpcCheck, Kind, ProbeResult};
-use common::faults::{First, closing, dripping, half_closing, refusing, resetting, saying, silent};
-use common::{LONG, SHORT, failure, run, server};
+use common::{LONG, failure, run, server};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -124,33 +122,5 @@ async fn other_answers_fail_by_their_names() {
     ] {
         let outcome = run(serving(answer).await, grpc(""), LONG).await;
         assert_eq!(failure(&outcome, cause), text);
-    }
-}
-
-#[tokio::test]
-async fn servers_with_faults_fail_by_their_causes() {
-    let (_socket, refusing) = refusing();
-    let pause = Duration::from_millis(100);
-    for (address, timeout, cause) in [
-        (refusing, LONG, Cause::Refused),
-        (silent().await, SHORT, Cause::TimedOut),
-        (dripping(First::Client, b"", b"\0", pause).await, SHORT, Cause::TimedOut),
-        // Its SETTINGS, and no answer.
-        (saying(First::Client, b"\0\0\0\x04\0\0\0\0\0").await, SHORT, Cause::TimedOut),
-        (saying(First::Client, b"HTTP/1.1 400 Bad Request\r\n\r\n").await, LONG, Cause::Protocol),
-        (saying(First::Client, &[0xff; 64]).await, LONG, Cause::Protocol),
-    ] {
-        let outcome = run(address, grpc(""), timeout).await;
-        failure(&outcome, cause);
-    }
-    // Whether the end of the connection or its reset is noticed first is a matter of chance.
-    for address in [
-        resetting(First::Client, b"").await,
-        closing().await,
-        half_closing(First::Client, b"").await,
-    ] {
-        let outcome = run(address, grpc(""), LONG).await;
-        let ProbeResult::Failed(failure) = &outcome.result else { panic!("{outcome:?}") };
-        assert!(matches!(failure.cause, Cause::Closed | Cause::Reset), "{outcome:?}");
     }
 }

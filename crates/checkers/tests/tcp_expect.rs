@@ -1,4 +1,4 @@
-//! What a `tcp_check` sends and expects, with TLS and without, and servers with faults.
+//! What a `tcp_check` sends and expects, with TLS and without.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -13,9 +13,7 @@ use std::time::Duration;
 
 use checkers::{Cause, Expect, Kind, Pattern, ProbeResult, TcpCheck, Tls};
 use common::authority::{authority, https, trusting};
-use common::faults::{
-    First, closing, dripping, filtered, half_closing, refusing, resetting, saying, silent,
-};
+use common::faults::{First, dripping, half_closing, silent};
 use common::{LONG, SHORT, failure, run, server};
 use nix::sched::{CloneFlags, unshare};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,43 +59,6 @@ async fn an_answer_in_pieces_passes_when_it_is_there() {
     for expect in [bytes(b"maill"), pattern("^220 mail+l")] {
         assert_eq!(run(address, expecting(expect), LONG).await.result, ProbeResult::Passed);
     }
-}
-
-#[tokio::test]
-async fn faulty_servers_fail_each_with_its_cause() {
-    let (_socket, refusing) = refusing();
-    let (_sockets, filtered) = filtered().await;
-    let endless = dripping(First::Server, b"", &[b'x'; 4096], Duration::ZERO).await;
-    let slow = dripping(First::Server, b"", b"x", Duration::from_secs(1)).await;
-    // With `expect` and without; `None` passes.
-    for (what, address, expecting_220, without) in [
-        ("refuses", refusing, Cause::Refused, Some(Cause::Refused)),
-        ("is filtered", filtered, Cause::TimedOut, Some(Cause::TimedOut)),
-        ("is silent", silent().await, Cause::TimedOut, None),
-        ("sends a byte per second", slow, Cause::TimedOut, None),
-        ("closes", closing().await, Cause::Closed, None),
-        ("half-closes", half_closing(First::Server, b"").await, Cause::Closed, None),
-        ("is busy", half_closing(First::Server, b"421 busy\r\n").await, Cause::Content, None),
-        ("waits after garbage", saying(First::Server, b"\xff\0").await, Cause::TimedOut, None),
-        ("never ends", endless, Cause::Content, None),
-    ] {
-        let outcome = run(address, expecting(bytes(b"220")), SHORT).await;
-        failure(&outcome, expecting_220);
-        assert!(outcome.latency < SHORT * 10, "{what}: {outcome:?}");
-        let outcome = run(address, expecting(None), SHORT).await;
-        match without {
-            Some(cause) => drop(failure(&outcome, cause)),
-            None => assert_eq!(outcome.result, ProbeResult::Passed, "{what}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_reset_fails_whoever_waits_for_an_answer() {
-    let address = resetting(First::Client, b"").await;
-    let send = b"PING\r\n".to_vec();
-    let kind = Kind::Tcp(TcpCheck { send, expect: bytes(b"+PONG"), ..TcpCheck::default() });
-    failure(&run(address, kind, LONG).await, Cause::Reset);
 }
 
 #[tokio::test]
@@ -155,21 +116,4 @@ async fn with_tls_the_certificate_and_the_answer_count() {
     // Without a name the certificate has to be for the address.
     let outcome = run(address, kind(trusting(&authority, None), None), LONG).await;
     failure(&outcome, Cause::NameMismatch);
-}
-
-#[tokio::test]
-async fn a_handshake_that_does_not_happen_fails() {
-    let tls = Tls { verify: false, ..Tls::VERIFIED };
-    let kind = || Kind::Tcp(TcpCheck { tls: Some(tls.clone()), ..TcpCheck::default() });
-    for (address, causes) in [
-        (silent().await, &[Cause::TimedOut][..]),
-        (closing().await, &[Cause::Closed, Cause::Reset]),
-        (resetting(First::Client, b"").await, &[Cause::Reset]),
-        (saying(First::Server, b"220 mail\r\n").await, &[Cause::Tls]),
-        (half_closing(First::Client, b"\x16\x03\x03").await, &[Cause::Closed]),
-    ] {
-        let outcome = run(address, kind(), SHORT).await;
-        let ProbeResult::Failed(found) = &outcome.result else { panic!("{outcome:?}") };
-        assert!(causes.contains(&found.cause), "{found:?}");
-    }
 }

@@ -14,7 +14,7 @@ pub(super) async fn run(
     check: &AgentCheck,
     deadline: &Deadline,
 ) -> Result<Passed, Stop> {
-    let mut stream = socket::connect(target, &check.connect, deadline).await?;
+    let mut stream = socket::connect(target, &check.connect, LIMIT, deadline).await?;
     let mut answer = Vec::new();
     let exchange = async {
         stream.write_all(&check.send).await?;
@@ -26,9 +26,9 @@ pub(super) async fn run(
         }
         Ok(())
     };
-    deadline
-        .within("waiting for the agent's line", exchange)
-        .await?
+    let exchanged = deadline.within("waiting for the agent's line", exchange).await;
+    exchanged
+        .map_err(|late| late.having(&answer))?
         .map_err(|error: std::io::Error| socket::io_stop("ask the agent", &error))?;
     if answer.is_empty() {
         let text = "connection closed before the agent said anything";

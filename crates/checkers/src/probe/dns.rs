@@ -12,6 +12,8 @@ use crate::wire::dns::{Answer, Query};
 /// The longest answer over UDP that is read whole; without EDNS it has at most 512 bytes (RFC 1035
 /// §4.2.1).
 const LONGEST: usize = 4096;
+/// So many datagrams that are not the answer are passed over.
+const FOREIGN: usize = 1000;
 
 pub(super) async fn run(
     target: SocketAddr,
@@ -51,16 +53,20 @@ async fn over_udp(
     sent.map_err(|error| socket::io_stop("send the query", &error))?;
     let mut buffer = vec![0; LONGEST];
     let mut step = "waiting for the answer".to_owned();
-    loop {
+    let mut last = "";
+    for _ in 0..FOREIGN {
         let received = deadline.within(&step, socket::receive(&socket, &mut buffer)).await?;
         let size = received.map_err(|error| socket::receive_stop(&error))?;
         match query.judge(check, &buffer[..size]) {
             Answer::Foreign(why) => {
                 step = format!("waiting for the answer (what came is not: {why})");
+                last = why;
             }
             answer => return Ok(answer),
         }
     }
+    let text = format!("{FOREIGN} datagrams instead of the answer: {last}");
+    Err(Stop::failed(Cause::Protocol, text))
 }
 
 /// The answer over a connection, where each message follows its length (RFC 7766 §8).
@@ -70,7 +76,7 @@ async fn over_tcp(
     query: &Query,
     deadline: &Deadline,
 ) -> Result<Answer, Stop> {
-    let mut stream = socket::connect(target, &check.connect, deadline).await?;
+    let mut stream = socket::connect(target, &check.connect, u16::MAX.into(), deadline).await?;
     let length = u16::try_from(query.as_bytes().len())
         .map_err(|_| Stop::Local("the query is too long for TCP".into()))?;
     let message = [&length.to_be_bytes(), query.as_bytes()].concat();

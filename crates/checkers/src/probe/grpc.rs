@@ -22,7 +22,7 @@ pub(super) async fn run(
 ) -> Result<Passed, Stop> {
     let address = check.connect.destination(target);
     let request = request(address, check)?;
-    let stream = socket::connect_for_frames(target, &check.connect, deadline).await?;
+    let stream = socket::connect_for_frames(target, &check.connect, grpc::LIMIT, deadline).await?;
     let judge = async |response| judge(response, deadline).await;
     let Some(settings) = &check.tls else {
         exchange(stream, HttpVersion::Http2, request, deadline, judge).await?;

@@ -30,6 +30,7 @@ pub use socket::source_towards;
 use crate::judge::State;
 use crate::outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 use crate::spec::{Kind, Monitor};
+use crate::wire::excerpt;
 
 /// What probes share: the TLS configurations, which are costly to build, and what they know of
 /// each other's reads.
@@ -127,6 +128,16 @@ impl From<Stop> for ProbeResult {
 }
 
 impl Stop {
+    /// The same, with what has come of an answer until then.
+    fn having(self, received: &[u8]) -> Self {
+        match self {
+            Self::Failed(Failure { cause, text }) if !received.is_empty() => {
+                Self::failed(cause, format!("{text}; got {}", excerpt(received)))
+            }
+            stop => stop,
+        }
+    }
+
     fn failed(cause: Cause, text: impl Into<String>) -> Self {
         Self::Failed(Failure::new(cause, text))
     }

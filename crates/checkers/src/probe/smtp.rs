@@ -10,17 +10,22 @@ use crate::outcome::Cause;
 use crate::spec::{SmtpCheck, SmtpEncryption, Tls};
 use crate::wire::smtp::{self, Reply};
 
+/// The most replies of one run: the greeting, and those to EHLO, STARTTLS, EHLO, HELO and QUIT.
+const REPLIES: usize = 6;
+/// So many bytes of them are read.
+const CONTENT: usize = REPLIES * smtp::LINES * smtp::LINE;
+
 pub(super) async fn run(
     target: SocketAddr,
     check: &SmtpCheck,
     deadline: &Deadline,
     context: &Context,
 ) -> Result<Passed, Stop> {
-    let stream = socket::connect(target, &check.connect, deadline).await?;
+    let stream = socket::connect(target, &check.connect, CONTENT, deadline).await?;
     let name = match &check.helo_name {
         Some(name) => name.clone(),
         None => {
-            let local = stream.local_addr();
+            let local = stream.tcp().local_addr();
             literal(local.map_err(|error| socket::io_stop("read the local address", &error))?.ip())
         }
     };
@@ -128,10 +133,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                 return Ok(reply);
             }
             let reading = self.stream.read_buf(&mut self.received);
-            let size = self
-                .deadline
-                .within(&format!("waiting for the reply ({to})"), reading)
-                .await?
+            let read =
+                self.deadline.within(&format!("waiting for the reply ({to})"), reading).await;
+            let size = read
+                .map_err(|late| late.having(&self.received))?
                 .map_err(|error| tls::stream_stop("read the reply", &error))?;
             if size == 0 {
                 let text = format!("connection closed before the reply ({to})");

@@ -16,11 +16,12 @@ use super::{Deadline, Stop};
 use crate::outcome::Cause;
 use crate::spec::{Connect, Via};
 
-/// Connects to where `connect` says. The connection is reset when it is dropped: probes are many,
-/// and none may leave a socket in TIME_WAIT behind.
+/// Connects to where `connect` says, to read so many bytes of content at most. The connection is
+/// reset when it is dropped: probes are many, and none may leave a socket in TIME_WAIT behind.
 pub(super) async fn connect(
     target: SocketAddr,
     connect: &Connect,
+    content: usize,
     deadline: &Deadline,
 ) -> Result<Stream, Stop> {
     let destination = connect.destination(target);
@@ -51,7 +52,7 @@ pub(super) async fn connect(
     if destination.port() >= 1024 && stream.local_addr().is_ok_and(|local| local == destination) {
         return Err(Stop::failed(Cause::Refused, words(Cause::Refused)));
     }
-    Ok(Stream(stream))
+    Ok(Stream::new(stream, content))
 }
 
 /// As [`connect`], for HTTP/2, whose small frames would else wait for the server's delayed
@@ -59,10 +60,11 @@ pub(super) async fn connect(
 pub(super) async fn connect_for_frames(
     target: SocketAddr,
     connection: &Connect,
+    content: usize,
     deadline: &Deadline,
 ) -> Result<Stream, Stop> {
-    let stream = connect(target, connection, deadline).await?;
-    stream.0.set_nodelay(true).map_err(|error| io_stop("send without delay", &error))?;
+    let stream = connect(target, connection, content, deadline).await?;
+    stream.tcp().set_nodelay(true).map_err(|error| io_stop("send without delay", &error))?;
     Ok(stream)
 }
 
@@ -166,6 +168,7 @@ pub fn source_towards(target: IpAddr) -> io::Result<IpAddr> {
 /// servers out.
 pub(super) fn io_stop(doing: &str, error: &io::Error) -> Stop {
     match io_cause(error) {
+        Some(Cause::Protocol) => Stop::failed(Cause::Protocol, doing_failed(doing, error)),
         Some(cause) => Stop::failed(cause, words(cause)),
         None => Stop::Local(doing_failed(doing, error)),
     }
@@ -218,8 +221,7 @@ fn words(cause: Cause) -> &'static str {
         Cause::Unreachable => "host unreachable",
         Cause::Reset => "connection reset",
         Cause::TimedOut => "connection timed out",
-        Cause::Closed => "connection closed before the answer was complete",
-        _ => "protocol error",
+        _ => "connection closed before the answer was complete",
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) async fn run(
     deadline: &Deadline,
     context: &Context,
 ) -> Result<Passed, Stop> {
-    let stream = socket::connect(target, &check.connect, deadline).await?;
+    let stream = socket::connect(target, &check.connect, Expect::LIMIT, deadline).await?;
     let Some(settings) = &check.tls else {
         converse(stream, check, deadline).await?;
         return Ok(Passed::default());

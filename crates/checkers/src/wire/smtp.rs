@@ -1,5 +1,7 @@
 //! Replies of SMTP servers (RFC 5321 §4.2).
 
+use super::excerpt;
+
 /// The longest line, with its end. RFC 5321 §4.5.3.1.5 allows 512 bytes; servers are seen to write
 /// longer ones.
 pub const LINE: usize = 2048;
@@ -20,8 +22,8 @@ pub struct Reply {
 /// Why bytes are no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReplyError {
-    /// A line that does not begin with a code.
-    #[error("a line without a reply code: {0:?}")]
+    /// A line that does not begin with a code; how it begins, quoted.
+    #[error("a line without a reply code: {0}")]
     NoCode(String),
     /// The lines of one reply have different codes.
     #[error("a reply with the codes {0} and {1}")]
@@ -34,6 +36,12 @@ pub enum ReplyError {
     ManyLines,
 }
 
+impl ReplyError {
+    fn no_code(line: &[u8]) -> Self {
+        Self::NoCode(excerpt(line))
+    }
+}
+
 /// The reply at the beginning of `bytes`; `None` as long as it is not complete.
 ///
 /// # Errors
@@ -44,13 +52,17 @@ pub fn reply(bytes: &[u8]) -> Result<Option<Reply>, ReplyError> {
     let mut first = None;
     loop {
         let Some(end) = rest.iter().take(LINE).position(|byte| *byte == b'\n') else {
+            // What is no code will not become one, however long its line gets.
+            if !rest.iter().take(3).all(u8::is_ascii_digit) {
+                return Err(ReplyError::no_code(rest));
+            }
             return if rest.len() >= LINE { Err(ReplyError::LongLine) } else { Ok(None) };
         };
         let (line, after) = rest.split_at(end + 1);
         rest = after;
-        let line = String::from_utf8_lossy(line);
-        let (code, last, text) = split(line.trim_end_matches(['\r', '\n']))
-            .ok_or_else(|| ReplyError::NoCode(line.chars().take(80).collect()))?;
+        let text = String::from_utf8_lossy(line);
+        let (code, last, text) =
+            split(text.trim_end_matches(['\r', '\n'])).ok_or_else(|| ReplyError::no_code(line))?;
         let first = *first.get_or_insert(code);
         if code != first {
             return Err(ReplyError::TwoCodes(first, code));
@@ -125,8 +137,10 @@ mod tests {
     fn what_is_no_reply_is_named() {
         for line in ["HTTP/1.1 400\r\n", "22 x\n", "2200 x\n", "220x\n", "\r\n", "600 x\n", "é22\n"]
         {
-            assert_eq!(reply(line.as_bytes()), Err(ReplyError::NoCode(line.to_owned())));
+            assert_eq!(reply(line.as_bytes()), Err(ReplyError::no_code(line.as_bytes())));
         }
+        // At once, and not at the end of the line.
+        assert_eq!(reply(b"SS\xff"), Err(ReplyError::NoCode("\"SS\\xff\"".to_owned())));
         assert_eq!(reply(b"250-a\r\n220 b\r\n"), Err(ReplyError::TwoCodes(250, 220)));
     }
 

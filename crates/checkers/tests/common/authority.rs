@@ -9,6 +9,7 @@ use checkers::probe::tls::provider;
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
@@ -88,7 +89,10 @@ pub(crate) fn server_config(
             builder.with_client_cert_verifier(verifier.unwrap())
         }
     };
-    builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()
+    // Unlike `with_single_cert` without a look at the certificate, which may be no good.
+    let key = provider().key_provider.load_private_key(key).unwrap();
+    let certified = CertifiedKey::new(vec![certificate.der().clone()], key);
+    builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
 }
 
 /// An HTTPS server with a certificate for these names.

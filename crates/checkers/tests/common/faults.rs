@@ -56,16 +56,6 @@ pub(crate) async fn dripping(
     .await
 }
 
-/// Says this, then resets the connection.
-pub(crate) async fn resetting(first: First, words: &'static [u8]) -> SocketAddr {
-    server(move |mut stream| async move {
-        first.wait(&mut stream).await;
-        let _ = stream.write_all(words).await;
-        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-    })
-    .await
-}
-
 /// Says this, then that it will say no more, and goes on listening.
 pub(crate) async fn half_closing(first: First, words: &'static [u8]) -> SocketAddr {
     server(move |mut stream| async move {
@@ -75,11 +65,6 @@ pub(crate) async fn half_closing(first: First, words: &'static [u8]) -> SocketAd
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     })
     .await
-}
-
-/// Closes every connection at once.
-pub(crate) async fn closing() -> SocketAddr {
-    server(|stream| async move { drop(stream) }).await
 }
 
 /// A port of 127.0.0.1 on which nobody listens, and nobody can while the socket lives.

@@ -108,11 +108,14 @@ impl Drop for EndOnDrop {
 
 /// The error of the connection's reads and writes inside an error of hyper.
 pub(super) fn io_error(error: &hyper::Error) -> Option<&io::Error> {
-    let source = error.source()?;
-    match source.downcast_ref::<h2::Error>() {
+    match h2_error(error) {
         Some(error) => error.get_io(),
-        None => source.downcast_ref(),
+        None => error.source()?.downcast_ref(),
     }
+}
+
+fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    error.source()?.downcast_ref()
 }
 
 /// Judges an error of hyper.
@@ -120,16 +123,42 @@ pub(in crate::probe) fn stop(error: &hyper::Error) -> Stop {
     if error.is_user() {
         return Stop::Local(format!("send the request: {error}"));
     }
-    if let Some(error) = io_error(error) {
+    let io = io_error(error);
+    // What reads the frames of HTTP/2 has no better name for an end in the middle of one.
+    let cut = io.is_some_and(|io| io.kind() == io::ErrorKind::Other);
+    if let Some(error) = io.filter(|_| !cut) {
         return tls::stream_stop("read the answer", error);
     }
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+    if cut || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         let text = "connection closed before the answer was complete";
         return Stop::failed(Cause::Closed, text);
+    }
+    if let Some(error) = h2_error(error) {
+        return Stop::failed(Cause::Protocol, words(error));
     }
     let text = match error.source() {
         Some(source) => format!("not a valid HTTP answer: {error}: {source}"),
         None => format!("not a valid HTTP answer: {error}"),
     };
     Stop::failed(Cause::Protocol, text)
+}
+
+/// An error of HTTP/2 itself (RFC 9113, 7), in the words of who runs the server.
+fn words(error: &h2::Error) -> String {
+    let reason = error.reason().unwrap_or(h2::Reason::PROTOCOL_ERROR);
+    let what = reason.description();
+    if error.is_remote() {
+        let ended = if error.is_go_away() { "connection" } else { "request" };
+        return format!("the server ends the {ended} (HTTP/2: {what})");
+    }
+    match reason {
+        // As an answer in HTTP/1 or the greeting of another protocol looks.
+        h2::Reason::FRAME_SIZE_ERROR => {
+            "not an HTTP/2 answer (does the server speak another protocol on this port?)".to_owned()
+        }
+        h2::Reason::ENHANCE_YOUR_CALM => {
+            "not a valid HTTP/2 answer: headers or other frames without end".to_owned()
+        }
+        _ => format!("not a valid HTTP/2 answer: {what}"),
+    }
 }

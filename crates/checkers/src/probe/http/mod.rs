@@ -51,9 +51,13 @@ async fn one(
 ) -> Result<Option<String>, Stop> {
     let address = check.connect.destination(target);
     let request = request::build(address, check, wanted)?;
+    // A body in small pieces takes more on its way.
+    let body = usize::try_from(wanted.body_limit).unwrap_or(usize::MAX).saturating_mul(2);
     let stream = match check.version {
-        HttpVersion::Http2 => socket::connect_for_frames(target, &check.connect, deadline).await?,
-        _ => socket::connect(target, &check.connect, deadline).await?,
+        HttpVersion::Http2 => {
+            socket::connect_for_frames(target, &check.connect, body, deadline).await?
+        }
+        _ => socket::connect(target, &check.connect, body, deadline).await?,
     };
     let judge = async |response| answer::judge(response, wanted, deadline).await;
     // From here on boxed: those that wait for a connection, who may be many, take little memory.

@@ -6,12 +6,14 @@ mod expiry;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError};
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use x509_cert::der::DateTime;
 
 pub(super) use self::configs::Configs;
 use super::stream::Stream;
@@ -24,6 +26,9 @@ use crate::spec::Tls;
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
+
+/// So many names of a certificate are shown when none is the expected one.
+const NAMES: usize = 4;
 
 /// Whom a probe speaks TLS with.
 #[derive(Debug, Clone, Copy)]
@@ -127,22 +132,27 @@ fn describe(error: &rustls::Error, name: &str) -> (Cause, String) {
         error => return (Cause::Tls, format!("TLS: {}", words(error))),
     };
     match reason {
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            (Cause::NameMismatch, format!("TLS: the certificate is not for the name {name}"))
+        CertificateError::NotValidForName => (Cause::NameMismatch, other_name(name, &[])),
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            (Cause::NameMismatch, other_name(name, presented))
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+        CertificateError::Expired => {
             (Cause::CertificateExpired, "TLS: the certificate has expired".into())
         }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+        CertificateError::ExpiredContext { not_after, .. } => (
+            Cause::CertificateExpired,
+            format!("TLS: the certificate has expired{}", at(*not_after)),
+        ),
+        CertificateError::NotValidYet => {
             (Cause::CertificateExpired, "TLS: the certificate is not valid yet".into())
         }
+        CertificateError::NotValidYetContext { not_before, .. } => (
+            Cause::CertificateExpired,
+            format!("TLS: the certificate is not valid yet{}", at(*not_before)),
+        ),
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             Cause::CertificateUntrusted,
             "TLS: the certificate is not signed by a trusted authority".into(),
-        ),
-        CertificateError::UnhandledCriticalExtension => (
-            Cause::Tls,
-            "TLS: the certificate has a critical extension that is not understood here".into(),
         ),
         CertificateError::BadEncoding => {
             (Cause::Tls, "TLS: the certificate is damaged (bad encoding)".into())
@@ -151,20 +161,59 @@ fn describe(error: &rustls::Error, name: &str) -> (Cause, String) {
             (Cause::Tls, "TLS: the certificate is not one for servers (extended key usage)".into())
         }
         // What webpki alone knows comes wrapped.
-        CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => (
-            Cause::CertificateUntrusted,
-            "TLS: the server shows an authority's certificate (CA:TRUE) as its own; have one \
-             issued for the server, or set verify = false"
-                .into(),
-        ),
+        CertificateError::Other(other) => match other.to_string().as_str() {
+            "CaUsedAsEndEntity" => (
+                Cause::CertificateUntrusted,
+                "TLS: the server shows an authority's certificate (CA:TRUE) as its own; have one \
+                 issued for the server, or set verify = false"
+                    .into(),
+            ),
+            "UnsupportedCriticalExtension" => (
+                Cause::Tls,
+                "TLS: the certificate has a critical extension that is not understood here".into(),
+            ),
+            _ => (Cause::Tls, format!("TLS: {error}")),
+        },
         _ => (Cause::Tls, format!("TLS: {error}")),
     }
+}
+
+/// `presented`: the names in the certificate, as webpki writes them: `DnsName("www.example.org")`.
+fn other_name(expected: &str, presented: &[String]) -> String {
+    let bare = |name: &String| {
+        let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+        inner.unwrap_or(name).trim_matches('"').to_owned()
+    };
+    let names: Vec<_> = presented.iter().take(NAMES).map(bare).collect();
+    let more = if presented.len() > NAMES { ", ..." } else { "" };
+    let others = match names.as_slice() {
+        [] => String::new(),
+        names => format!(", but for {}{more}", names.join(", ")),
+    };
+    format!("TLS: the certificate is not for the name {expected}{others}")
+}
+
+/// ` (2026-12-24T18:00:00Z)`.
+fn at(time: UnixTime) -> String {
+    let time = DateTime::from_unix_duration(Duration::from_secs(time.as_secs()));
+    time.map(|time| format!(" ({time})")).unwrap_or_default()
 }
 
 /// Other errors of the handshake, in the words of who runs the server.
 fn words(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port".to_owned(),
+        rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType
+            | InvalidMessage::UnknownProtocolVersion
+            | InvalidMessage::MessageTooLarge
+            | InvalidMessage::InvalidEmptyPayload,
+        ) => "the server does not speak TLS on this port".to_owned(),
+        rustls::Error::InvalidMessage(
+            InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge,
+        ) => "the server's handshake has no end".to_owned(),
+        rustls::Error::InvalidMessage(reason) => {
+            format!("the server sends an invalid message ({reason:?})")
+        }
         rustls::Error::PeerIncompatible(reason) => {
             format!("no common version or cipher with the server ({reason:?})")
         }
