@@ -15,7 +15,6 @@ use checkers::{Cause, Expect, Kind, Pattern, ProbeResult, TcpCheck, Tls};
 use common::authority::{authority, https, trusting};
 use common::faults::{First, dripping, half_closing, silent};
 use common::{LONG, SHORT, failure, run, server};
-use nix::sched::{CloneFlags, unshare};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn bytes(text: &[u8]) -> Option<Expect> {
@@ -79,23 +78,6 @@ async fn the_failure_says_what_came_instead() {
         failure(&outcome, Cause::TimedOut),
         "timed out after 300ms while waiting for the expected answer, without an answer"
     );
-}
-
-/// In a network namespace of its own there is no route anywhere.
-#[test]
-fn an_unreachable_host_fails_at_once() {
-    let thread = std::thread::spawn(|| {
-        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-            eprintln!("NOT RUN: a network namespace needs root: {error}");
-            return;
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let address = "192.0.2.1:80".parse().unwrap();
-        let outcome = runtime.block_on(run(address, expecting(None), LONG));
-        assert_eq!(failure(&outcome, Cause::Unreachable), "host unreachable");
-        assert!(outcome.latency < LONG / 10);
-    });
-    thread.join().unwrap();
 }
 
 #[tokio::test]

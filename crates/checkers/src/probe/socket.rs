@@ -169,6 +169,10 @@ pub fn source_towards(target: IpAddr) -> io::Result<IpAddr> {
 pub(super) fn io_stop(doing: &str, error: &io::Error) -> Stop {
     match io_cause(error) {
         Some(Cause::Protocol) => Stop::failed(Cause::Protocol, doing_failed(doing, error)),
+        // Mostly this machine's own word, and not that of a router.
+        Some(cause) if error.raw_os_error() == Some(Errno::ENETUNREACH as i32) => {
+            Stop::failed(cause, "network unreachable (no route to it)")
+        }
         Some(cause) => Stop::failed(cause, words(cause)),
         None => Stop::Local(doing_failed(doing, error)),
     }
