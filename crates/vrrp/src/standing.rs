@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::instance::Master;
 use crate::routing::Routing;
-use crate::spec::Centiseconds;
+use crate::spec::{Centiseconds, VirtualAddress};
 use crate::track::{Condition, Thing};
 
 /// Below this, a loop that hangs and one that a busy machine left waiting look alike. At intervals
@@ -52,7 +52,7 @@ pub enum Role {
 /// What a master holds, and the packets that it speaks with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
-    /// The addresses on its interfaces.
+    /// The addresses on its interfaces, but not those of an owner that the machine had before.
     pub addresses: Vec<HeldAddress>,
     /// The routes and rules. A program before them knows none.
     #[serde(default)]
@@ -66,7 +66,7 @@ pub struct Holding {
 }
 
 /// An address on an interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HeldAddress {
     /// The address.
     pub address: IpAddr,
@@ -74,6 +74,12 @@ pub struct HeldAddress {
     pub prefix: u8,
     /// The interface.
     pub interface: String,
+}
+
+impl From<&VirtualAddress> for HeldAddress {
+    fn from(own: &VirtualAddress) -> Self {
+        Self { address: own.address, prefix: own.prefix, interface: own.interface.clone() }
+    }
 }
 
 /// A VRRP packet, ready to be sent.

@@ -64,13 +64,8 @@ impl Instance {
             let over_paths = self.path_adverts(priority).into_iter().map(over_path);
             self.adverts(priority).into_iter().map(packet).chain(over_paths).collect()
         };
-        let held = self.spec.all_addresses().map(|address| HeldAddress {
-            address: address.address,
-            prefix: address.prefix,
-            interface: address.interface.clone(),
-        });
         Holding {
-            addresses: held.collect(),
+            addresses: self.spec.all_addresses().map(HeldAddress::from).collect(),
             routing: self.spec.routing.clone(),
             interval: self.spec.advert_interval,
             adverts: packets(self.priority().get()),

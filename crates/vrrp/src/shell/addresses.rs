@@ -11,7 +11,8 @@ use super::announcer::Announcer;
 use super::worker::{Runner, Worker};
 use crate::event::State;
 use crate::instance::Input;
-use crate::spec::VirtualAddress;
+use crate::spec::{Priority, VirtualAddress};
+use crate::standing::{Role, Standing};
 
 /// After all addresses were refused, until it is tried again: another director may serve meanwhile,
 /// and must not be disturbed again and again.
@@ -29,7 +30,12 @@ impl Worker {
         let mut refused = Vec::new();
         for address in addresses {
             match self.netlink.add_address(&netif_address(address)) {
-                Ok(_) => self.interfaces.note_added(address),
+                Ok(is_new) => {
+                    self.interfaces.note_added(address);
+                    if is_new {
+                        self.added.insert(address.into());
+                    }
+                }
                 Err(error) => refused.push(error.to_string()),
             }
         }
@@ -54,16 +60,50 @@ impl Worker {
                     && instance.spec().all_addresses().any(|a| a == address)
             };
             let others = self.runners.iter().enumerate().filter(|(other, _)| *other != at);
-            if others.map(|(_, runner)| runner).any(wanted) {
+            if others.map(|(_, runner)| runner).any(wanted) || self.is_the_machines(at, address) {
                 continue;
             }
             match self.netlink.delete_address_alone(&netif_address(address)) {
-                Ok(_) => self.interfaces.note_removed(address),
+                Ok(_) => {
+                    self.interfaces.note_removed(address);
+                    self.added.remove(&address.into());
+                }
                 Err(error) => self.trouble(at, error.to_string()),
             }
         }
+        self.lower(at, &accept_local(&self.runners[at].instance.spec().interface.clone()));
         // The kernel takes the routes away whose source they were.
         self.look_at_routing_soon();
+    }
+
+    /// Another machine has an address of this instance. If that is the owner, and has come back, its
+    /// adverts may come from that very address, and then the kernel of a master drops them as lies.
+    pub(super) fn listen_to_its_owner(&mut self, at: usize, address: IpAddr) {
+        let instance = &self.runners[at].instance;
+        let spec = instance.spec();
+        let is_own = spec.addresses.iter().any(|own| own.address == address);
+        if is_own && address.is_ipv4() && instance.state() == State::Master {
+            self.raise(at, accept_local(&spec.interface.clone()), 1);
+        }
+    }
+
+    /// Whether the address was there without this program. Only what an owner finds is: what any
+    /// other instance finds has been left by a crash.
+    fn is_the_machines(&self, at: usize, address: &VirtualAddress) -> bool {
+        self.runners[at].instance.spec().priority == Priority::OWNER
+            && !self.added.contains(&address.into())
+    }
+
+    /// Where an instance stands: what is the machine's own is no successor's and no guard's to
+    /// remove.
+    pub(super) fn standing(&self, at: usize) -> Standing {
+        let mut standing = self.runners[at].instance.standing();
+        if let Role::Master(holding) = &mut standing.role
+            && self.runners[at].instance.spec().priority == Priority::OWNER
+        {
+            holding.addresses.retain(|held| self.added.contains(held));
+        }
+        standing
     }
 
     /// A master's address that another program has removed comes back.
@@ -96,6 +136,7 @@ impl Worker {
             Ok(false) => {}
             Ok(true) => {
                 self.interfaces.note_added(&own);
+                self.added.insert((&own).into());
                 self.handle(at, Input::PutBack(own));
             }
             Err(error) => self.trouble(at, error.to_string()),
@@ -121,6 +162,10 @@ impl Worker {
             }
         }
     }
+}
+
+fn accept_local(interface: &str) -> String {
+    format!("net/ipv4/conf/{interface}/accept_local")
 }
 
 /// Opened when it is needed first.

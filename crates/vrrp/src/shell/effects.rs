@@ -70,6 +70,7 @@ impl Worker {
 
     pub(super) fn answer(&mut self, claim: Claim) {
         for at in 0..self.runners.len() {
+            self.listen_to_its_owner(at, claim.address);
             self.handle(at, Input::Answer(claim.address, claim.mac));
         }
     }

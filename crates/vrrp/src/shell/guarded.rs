@@ -8,7 +8,7 @@ use super::fence::Fencer;
 use super::worker::Worker;
 use crate::event::State;
 use crate::instance::Input;
-use crate::standing::{self, Standing};
+use crate::standing::{self, HeldAddress, Standing};
 
 /// What a loop has to tell its guard.
 #[derive(Debug, Clone, Copy)]
@@ -94,13 +94,10 @@ impl Worker {
                     let wanted = runner.instance.spec();
                     let mut left = standing.holding().cloned();
                     if let Some(left) = &mut left {
-                        left.addresses.retain(|held| {
-                            let is = |address: &crate::VirtualAddress| {
-                                (address.address, address.prefix, &address.interface)
-                                    == (held.address, held.prefix, &held.interface)
-                            };
-                            !wanted.all_addresses().any(is)
-                        });
+                        let is_wanted = |held: &mut HeldAddress| {
+                            wanted.all_addresses().any(|own| HeldAddress::from(own) == *held)
+                        };
+                        self.added.extend(left.addresses.extract_if(.., is_wanted));
                         left.routing = left.routing.without(&wanted.routing);
                     }
                     runner.instance.handle(Input::Resume(Box::new(standing)), now);
@@ -127,13 +124,14 @@ impl Worker {
 
     /// Tells the guard where an instance stands, if that has changed.
     pub(super) fn tell_standing(&mut self, at: usize) {
-        let (Some(teller), runner) = (&mut self.teller, &mut self.runners[at]) else { return };
-        let vitals = Some(runner.instance.vitals());
-        if runner.told == vitals {
+        let vitals = Some(self.runners[at].instance.vitals());
+        if self.teller.is_none() || self.runners[at].told == vitals {
             return;
         }
-        if teller.tell(News::Standing(&runner.instance.standing())) {
-            runner.told = vitals;
+        let standing = self.standing(at);
+        let Some(teller) = &mut self.teller else { return };
+        if teller.tell(News::Standing(&standing)) {
+            self.runners[at].told = vitals;
         } else {
             teller.owes = true;
         }

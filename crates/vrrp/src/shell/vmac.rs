@@ -103,13 +103,20 @@ impl Worker {
     }
 
     /// Sets a key that was lower, and remembers what it was.
-    fn raise(&mut self, at: usize, key: String, least: u8) {
+    pub(super) fn raise(&mut self, at: usize, key: String, least: u8) {
         let before = sysctl::read(&key).unwrap_or_default();
         if before.parse::<u8>().is_ok_and(|before| before >= least) {
             return;
         }
         self.set(at, &key, &least.to_string());
         self.raised.entry(key).or_insert(before);
+    }
+
+    /// Sets a key to what it was before it was raised, if it was.
+    pub(super) fn lower(&mut self, at: usize, key: &str) {
+        if let Some(before) = self.raised.remove(key) {
+            self.set(at, key, &before);
+        }
     }
 
     fn set(&self, at: usize, key: &str, value: &str) {

@@ -23,7 +23,8 @@ use crate::event::Event;
 use crate::group::Group;
 use crate::instance::{Input, Instance, Vitals};
 use crate::packet::Advert;
-use crate::spec::{Family, Heartbeat, InstanceSpec};
+use crate::spec::{Family, Heartbeat, InstanceSpec, Priority};
+use crate::standing::HeldAddress;
 
 /// Packets that wait for the loop; more are dropped, as a full socket buffer would.
 const PACKETS: usize = 1024;
@@ -76,8 +77,10 @@ pub(super) struct Worker {
     pub(super) schedule: Schedule,
     /// Which instances have a VRID.
     by_vrid: BTreeMap<u8, Vec<usize>>,
-    /// The virtual addresses of all instances.
+    /// The virtual addresses of all instances that do not own them.
     virtual_addresses: BTreeSet<IpAddr>,
+    /// The addresses that are there because this program has added them.
+    pub(super) added: BTreeSet<HeldAddress>,
     pub(super) groups: Vec<Group>,
     pub(super) conditions: tracking::Conditions,
     pub(super) receivers: BTreeMap<Place, Receiver>,
@@ -98,7 +101,7 @@ pub(super) struct Worker {
     pub(super) watches_routing: bool,
     /// Until then the kernel's news are not asked for.
     pub(super) monitor_paused: bool,
-    /// Keys of `/proc/sys` that were raised for virtual MACs, with what they were.
+    /// Keys of `/proc/sys` that were raised, with what they were.
     pub(super) raised: BTreeMap<String, String>,
     /// The guard, if there is one.
     pub(super) teller: Option<Teller>,
@@ -121,6 +124,7 @@ impl Worker {
             schedule: Schedule::default(),
             by_vrid: BTreeMap::new(),
             virtual_addresses: BTreeSet::new(),
+            added: BTreeSet::new(),
             groups: Vec::new(),
             conditions: tracking::Conditions::new(),
             receivers: BTreeMap::new(),
@@ -219,9 +223,11 @@ impl Worker {
         self.tell_conditions();
     }
 
-    /// Whether this is a virtual address of one of the instances.
+    /// Whether this is a virtual address of one of the instances. What an owner has found on its
+    /// interface is the machine's own.
     pub(super) fn is_virtual(&self, address: IpAddr) -> bool {
         self.virtual_addresses.contains(&address)
+            || self.added.iter().any(|added| added.address == address)
     }
 
     /// The instances have other numbers than before, or other addresses.
@@ -233,7 +239,9 @@ impl Worker {
             self.schedule.set(at, runner.instance.poll_timeout());
             let spec = runner.instance.spec();
             self.by_vrid.entry(spec.vrid.get()).or_default().push(at);
-            self.virtual_addresses.extend(spec.all_addresses().map(|own| own.address));
+            if spec.priority != Priority::OWNER {
+                self.virtual_addresses.extend(spec.all_addresses().map(|own| own.address));
+            }
         }
     }
 

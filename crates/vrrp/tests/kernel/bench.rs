@@ -90,8 +90,13 @@ impl Link {
 
     /// Starts a director on one side.
     pub(crate) fn start(&self, side: usize, spec: InstanceSpec) -> Director {
+        self.start_all(side, vec![spec])
+    }
+
+    /// The same with several instances.
+    pub(crate) fn start_all(&self, side: usize, specs: Vec<InstanceSpec>) -> Director {
         let (sender, events) = channel();
-        let handle = self.within(side, move || spawn(vec![spec], sender, None).expect("it starts"));
+        let handle = self.within(side, move || spawn(specs, sender, None).expect("it starts"));
         Director { handle: Some(handle), events, heard: Vec::new() }
     }
 

@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod owner;
 mod routing;
 
 use vrrp::{EventKind, InstanceSpec, State, VirtualAddress};
