@@ -252,6 +252,34 @@ fn daemons_and_timeouts_are_read_back() {
     });
 }
 
+/// What the kernel makes of lengths that do not suit it.
+#[test]
+fn the_length_of_sync_messages_is_clamped() {
+    in_namespace(|mut client| {
+        for (role, group, asked, told) in [
+            (DaemonRole::Master, "224.0.0.81", 512, 512),
+            (DaemonRole::Backup, "224.0.0.81", 512, 1024),
+            (DaemonRole::Backup, "224.0.0.81", 65_507, 65_507),
+            (DaemonRole::Backup, "ff02::81", 65_507, 65_487),
+        ] {
+            let daemon = Daemon {
+                role,
+                interface: "lo".to_owned(),
+                sync_id: 51,
+                max_length: Some(asked),
+                group: Some(group.parse::<IpAddr>()?),
+                port: None,
+                ttl: None,
+            };
+            all_done(client.execute(&[Operation::NewDaemon(daemon)]))?;
+            let running = client.daemons()?;
+            ensure!(running[0].max_length == Some(told), "{asked} for {group}: {running:?}");
+            all_done(client.execute(&[Operation::DelDaemon(role)]))?;
+        }
+        Ok(())
+    });
+}
+
 /// More operations than the window, more destinations than a datagram of a dump has room for.
 #[test]
 fn thousands_of_operations_in_one_call() {

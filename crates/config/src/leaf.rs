@@ -95,11 +95,17 @@ pub(crate) fn address(value: Value<'_>) -> Option<IpAddr> {
     })
 }
 
-/// Address and port. Port 0 stands for every port.
+/// Address and port. Port 0 stands for every port. The kernel's table has no zones.
 pub(crate) fn socket_address(value: Value<'_>) -> Option<SocketAddr> {
     let text = value.string()?;
-    if let Ok(address) = text.parse() {
-        return Some(address);
+    match text.parse() {
+        Ok(SocketAddr::V6(address)) if text.contains('%') => {
+            let help = format!("write \"[{}]:{}\"", address.ip(), address.port());
+            let label = "IPVS knows an address without its zone";
+            return value.refuse(format!("`{text}` has a zone"), label, Some(help));
+        }
+        Ok(address) => return Some(address),
+        Err(_) => {}
     }
     let (label, help) = match text.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => ("the port is missing", Some(format!("write \"{text}:80\""))),

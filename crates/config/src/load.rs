@@ -103,8 +103,10 @@ fn config(sources: &[Source], report: &Report) -> Option<Config> {
         sync_groups(&sections.vrrp_sync_groups, &sections.vrrp_instances, &mut drafts, &known);
     let vrrp_instances: Vec<_> = drafts.into_iter().map(|draft| draft.spec).collect();
     let instances = Instances { written: &sections.vrrp_instances, read: &vrrp_instances };
+    let sync_daemon = sections.ipvs.iter().find(|entry| entry.name == "sync_daemon");
+    let sync_daemon = sync_daemon.map(|entry| entry.place);
     let ipvs = settings::ipvs(Table::new(sections.ipvs, start, report), instances);
-    let mut virtual_servers = service::virtual_servers(&sections.virtual_servers);
+    let mut virtual_servers = service::virtual_servers(&sections.virtual_servers, sync_daemon);
     let ipvs = ipvs?;
     path_marks::assign(&mut virtual_servers, ipvs.path_marks);
     Some(Config {

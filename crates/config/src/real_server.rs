@@ -15,7 +15,7 @@ use crate::error::Finding;
 use crate::leaf;
 use crate::model::RealServer;
 use crate::reader::{Entry, Report, Table, Value};
-use crate::source::At;
+use crate::source::{At, Place};
 use crate::unique::Unique;
 
 /// What a virtual server's real servers and sorry servers have from it.
@@ -27,6 +27,8 @@ pub(crate) struct Inherited<'a> {
     /// Name of the virtual server.
     pub(crate) name: &'a str,
     pub(crate) checks: &'a [At<CheckDraft>],
+    /// Where a sync daemon is defined.
+    pub(crate) sync_daemon: Option<Place>,
 }
 
 /// The word of `forward`.
@@ -227,7 +229,7 @@ fn destination(
     }
     let destination = || {
         let method = forwarding.method?;
-        check_against_service(&address, role, method, inherited.keys?, t.report);
+        check_against_service(&address, role, method, inherited, t.report)?;
         let tunnel = forwarding.tunnel.or(inherited.forwarding.tunnel);
         let forward = match method.value {
             Method::DirectRoute => Forward::DirectRoute,
@@ -265,18 +267,28 @@ fn check_against_service(
     server: &At<SocketAddr>,
     role: Role,
     method: At<Method>,
-    keys: &[At<ServiceKey>],
+    inherited: &Inherited<'_>,
     report: &Report,
-) {
+) -> Option<()> {
     let address = server.value;
     let name = role.name;
-    for At { value: key, place } in keys {
+    for At { value: key, place } in inherited.keys? {
         let is_ipv4 = key.family() == ipvs::Family::Inet;
-        if is_ipv4 != address.is_ipv4() && method.value != Method::Tunnel {
+        if is_ipv4 != address.is_ipv4() {
             let message = format!("{} is not of the address family of its service", address.ip());
-            let finding = Finding::new(server.place, message, "another address family");
-            let help = format!("only `forward = \"tunnel\"` reaches a {name} of the other family");
-            report.add(finding.related(*place, format!("the service {key}")).help(help));
+            let finding = Finding::new(server.place, message, "another address family")
+                .related(*place, format!("the service {key}"));
+            if method.value != Method::Tunnel {
+                let help =
+                    format!("only `forward = \"tunnel\"` reaches a {name} of the other family");
+                report.add(finding.help(help));
+            } else if let Some(sync_daemon) = inherited.sync_daemon {
+                let help = format!(
+                    "the kernel has either a sync daemon or a {name} of the other family: its \
+                     messages cannot tell such connections"
+                );
+                report.add(finding.related(sync_daemon, "the sync daemon").help(help));
+            }
         }
         let ServiceKey::Address { address: service, .. } = key else { continue };
         if service.port() == address.port() {
@@ -300,4 +312,5 @@ fn check_against_service(
             report.add(finding.related(*place, label).help(suggestion));
         }
     }
+    Some(())
 }

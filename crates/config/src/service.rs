@@ -14,7 +14,7 @@ use crate::model::{Persistence, VirtualServer};
 use crate::names;
 use crate::reader::{Entry, Report, Table, Value};
 use crate::real_server::{self, Forwarding, Inherited, Method};
-use crate::source::At;
+use crate::source::{At, Place};
 use crate::unique::Unique;
 
 /// What keepalived's bare `persistence_timeout` means, in seconds.
@@ -26,13 +26,20 @@ const LONGEST_PERSISTENCE: Duration = Duration::from_secs(31 * 86_400);
 /// slip, and a mark serves it better.
 const MOST_SERVICES: u128 = 4096;
 
-/// Reads all virtual servers.
-pub(crate) fn virtual_servers(entries: &[Entry<'_>]) -> Vec<VirtualServer> {
+/// Reads all virtual servers, beside a sync daemon if one is defined.
+pub(crate) fn virtual_servers(
+    entries: &[Entry<'_>],
+    sync_daemon: Option<Place>,
+) -> Vec<VirtualServer> {
     let mut seen = Unique::default();
-    entries.iter().filter_map(|entry| virtual_server(entry, &mut seen)).collect()
+    entries.iter().filter_map(|entry| virtual_server(entry, sync_daemon, &mut seen)).collect()
 }
 
-fn virtual_server(entry: &Entry<'_>, seen: &mut Unique<ServiceKey>) -> Option<VirtualServer> {
+fn virtual_server(
+    entry: &Entry<'_>,
+    sync_daemon: Option<Place>,
+    seen: &mut Unique<ServiceKey>,
+) -> Option<VirtualServer> {
     entry.value.table("a virtual server", |t| {
         let services = services(t);
         let keys = services.as_deref().map(first_keys);
@@ -46,8 +53,13 @@ fn virtual_server(entry: &Entry<'_>, seen: &mut Unique<ServiceKey>) -> Option<Vi
         let forwarding = Forwarding::read(t, Some(direct));
         let checks = t.optional("checks", |v| v.list(check));
         let checks = checks.map_or_else(Vec::new, |checks| checks.value);
-        let inherited =
-            Inherited { keys: keys.as_deref(), forwarding, name: entry.name, checks: &checks };
+        let inherited = Inherited {
+            keys: keys.as_deref(),
+            forwarding,
+            name: entry.name,
+            checks: &checks,
+            sync_daemon,
+        };
         let mut seen_servers = Unique::default();
         let real_servers =
             t.required("real_servers", |v| real_server::all(v, &inherited, &mut seen_servers));

@@ -13,6 +13,9 @@ use crate::reader::{Entry, Value};
 /// What an IPv4 packet of 65535 bytes leaves after its own and the UDP header.
 const LONGEST_MESSAGE: i64 = 65_507;
 
+/// The kernel leaves as much room with IPv6, and shortens what is longer without a word.
+const LONGEST_MESSAGE_IPV6: u16 = 65_487;
+
 /// The VRRP instances that a sync daemon may follow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Instances<'a> {
@@ -35,6 +38,16 @@ pub(crate) fn sync_daemon(value: Value<'_>, instances: Instances<'_>) -> Option<
         let port = t.optional("port", |v| v.integer(1..=65_535, ""));
         let ttl = t.optional("ttl", |v| v.integer(1..=255, ""));
         let max_length = t.optional("max_length", |v| v.integer(1..=LONGEST_MESSAGE, " bytes"));
+
+        if let (Some(group), Some(length)) = (&group, &max_length)
+            && group.value.is_ipv6()
+            && length.value > LONGEST_MESSAGE_IPV6
+        {
+            let message = format!("`max_length` of {} bytes with an IPv6 group", length.value);
+            let label = format!("expected at most {LONGEST_MESSAGE_IPV6}");
+            t.report
+                .add(Finding::new(length.place, message, label).related(group.place, "the group"));
+        }
 
         match (t.value("follows"), t.value("role")) {
             (None, None) if t.unknown().next().is_none() => {

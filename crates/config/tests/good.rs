@@ -76,16 +76,7 @@ fn settings_of_the_daemon() {
         resync_interval: Duration::from_millis(500),
         timeouts: Some(Timeouts { tcp: 7200, tcp_fin: 0, udp: 90 }),
         path_marks: 0x0100_0000,
-        sync_daemon: Some(SyncDaemon {
-            interface: "eth1".to_owned(),
-            sync_id: 7,
-            follows: Some("VI_1".to_owned()),
-            role: None,
-            group: Some(ip("224.0.0.82")),
-            port: Some(8849),
-            ttl: Some(2),
-            max_length: Some(1200),
-        }),
+        sync_daemon: None,
     };
     assert_eq!(config.ipvs, ipvs);
     assert_eq!(config.files, [PathBuf::from("tests/good/everything.toml")]);
@@ -248,6 +239,48 @@ fn one_string_can_name_many_services() {
     let all = keys("[\"10.1.0.0/20:80\"]");
     assert_eq!(all.len(), 4096);
     assert_eq!(all.last().unwrap(), "tcp 10.1.15.255:80");
+}
+
+#[test]
+fn a_scheduler_that_looks_like_a_slip_is_doubted_and_taken() {
+    for (scheduler, near) in
+        [("wlc", None), ("twos", None), ("my-own", None), ("wlcc", Some("wlc"))]
+    {
+        let text = format!(
+            "[virtual_server.web]\naddress = \"192.0.2.10:80\"\nscheduler = \"{scheduler}\"\n\
+             real_servers = []\n"
+        );
+        let config = config::parse(Path::new("slip.toml"), text).unwrap();
+        let doubts = config.virtual_servers[0].doubts();
+        assert_eq!(config.virtual_servers[0].scheduler.as_str(), scheduler);
+        let expected = near.map(|near| {
+            format!(
+                "virtual server web: the kernel itself has no scheduler `{scheduler}`; did you \
+                 mean `{near}`?"
+            )
+        });
+        assert_eq!(doubts, expected);
+    }
+}
+
+#[test]
+fn a_sync_daemon_with_every_key() {
+    let text = "[ipvs.sync_daemon]\ninterface = \"eth1\"\nid = 7\nrole = \"backup\"\n\
+                group = \"224.0.0.82\"\nport = 8849\nttl = 2\nmax_length = 65507\n\
+                [virtual_server.web]\naddress = \"192.0.2.10:80\"\nforward = \"tunnel\"\n\
+                real_servers = [{ address = \"198.51.100.11:80\" }]\n";
+    let config = config::parse(Path::new("sync.toml"), text).unwrap();
+    let expected = SyncDaemon {
+        interface: "eth1".to_owned(),
+        sync_id: 7,
+        follows: None,
+        role: Some(SyncRole::Backup),
+        group: Some(ip("224.0.0.82")),
+        port: Some(8849),
+        ttl: Some(2),
+        max_length: Some(65_507),
+    };
+    assert_eq!(config.ipvs.sync_daemon, Some(expected));
 }
 
 #[test]

@@ -19,6 +19,7 @@ const WRONG: &[Wrong] = &[
             (6, 5, "`www.example.com:80` is no address with port"),
             (7, 5, "`2001:db8::10` is no address with port"),
             (8, 5, "a service cannot be at 224.0.0.18"),
+            (9, 5, "`[fe80::1%2]:80` has a zone"),
         ],
     ),
     (
@@ -73,6 +74,14 @@ const WRONG: &[Wrong] = &[
             (3, 26, "`prefix` without an IPv6 service"),
             (6, 11, "2001:db8::11 is not of the address family of its service"),
             (14, 36, "no connection from 2001:db8::1 to 198.51.100.13"),
+        ],
+    ),
+    (
+        "families_sync_daemon",
+        &[
+            (7, 18, "2001:db8::99 is not of the address family of its service"),
+            (10, 11, "2001:db8::11 is not of the address family of its service"),
+            (19, 29, "198.51.100.13 is not of the address family of its service"),
         ],
     ),
     (
@@ -337,6 +346,7 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     ("sync_daemon_broken", &[(8, 21, "`virtual_router_id` is out of range")]),
+    ("sync_daemon_length", &[(5, 14, "`max_length` of 65488 bytes with an IPv6 group")]),
     ("sync_daemon_nobody", &[(3, 11, "there is no VRRP instance `VI_1`")]),
     (
         "sync_daemon_role",

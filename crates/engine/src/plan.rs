@@ -213,6 +213,11 @@ impl Steps {
     /// A role that is new starts before one that is gone stops, so that no update is lost.
     fn daemons(&mut self, standing: &Standing, wanted: &Wanted) {
         let (Some(found), Some(wanted)) = (&standing.daemons, &wanted.daemons) else { return };
+        let gone = match self.cause {
+            Cause::Stop => "lvsd stops and on_stop = \"remove\"",
+            _ if wanted.is_empty() => "the sync daemon is no longer defined",
+            _ => "the sync daemon no longer has this role",
+        };
         for role in [DaemonRole::Master, DaemonRole::Backup] {
             let found = found.iter().find(|daemon| daemon.role == role);
             let wanted = wanted.iter().find(|daemon| daemon.role == role);
@@ -223,8 +228,7 @@ impl Steps {
                     self.first.push(step);
                 }
                 (Some(_), None) => {
-                    let words = "the sync daemon no longer has this role";
-                    let step = self.step(Operation::DelDaemon(role), 0, words);
+                    let step = self.step(Operation::DelDaemon(role), 0, gone);
                     self.last.push(step);
                 }
                 (Some(found), Some(wanted)) if !is_as_wanted(found, wanted) => {

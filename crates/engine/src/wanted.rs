@@ -59,7 +59,7 @@ pub struct Wanted {
     pub paths: BTreeMap<ServiceKey, WantedService>,
     /// The timeouts, if a file defines them; 0 leaves one as it is.
     pub timeouts: Option<Timeouts>,
-    /// The sync daemons, if a file defines them; no others run then.
+    /// The sync daemons, if a file defines them or has defined them; no others run then.
     pub daemons: Option<Vec<Daemon>>,
 }
 
@@ -135,12 +135,19 @@ impl Wanted {
     }
 }
 
+/// The kernel gives a backup at least so much room for a message (`start_sync_thread` in
+/// `net/netfilter/ipvs/ip_vs_sync.c`), and tells that when it is asked.
+const SHORTEST_OF_BACKUP: u16 = 1024;
+
 fn daemons(defined: &SyncDaemon, is_master: impl Fn(&str) -> bool) -> Vec<Daemon> {
     let daemon = |role| Daemon {
         role,
         interface: defined.interface.clone(),
         sync_id: u32::from(defined.sync_id),
-        max_length: defined.max_length,
+        max_length: match role {
+            DaemonRole::Master => defined.max_length,
+            DaemonRole::Backup => defined.max_length.map(|length| length.max(SHORTEST_OF_BACKUP)),
+        },
         group: defined.group,
         port: defined.port,
         ttl: defined.ttl,

@@ -1,14 +1,17 @@
 //! Quorum, sorry servers, panic, weight zero and slow start; every expected line by hand.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
 mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::State;
-use common::{Bench, checked, destination, table, virtual_server};
-use config::{OnFailure, Panic, Script, SyncDaemon, VirtualServer};
-use engine::{Input, Settings};
+use common::{Bench, checked, destination, lines, table, virtual_server};
+use config::{OnFailure, Panic, Policy, Script, SyncDaemon, VirtualServer};
+use engine::{Engine, Input, Kept, Settings};
+use ipvs::{Daemon, DaemonRole};
 
 const WEB: &str = "tcp 192.0.2.10:80";
 const A: &str = "198.51.100.1:80";
@@ -299,23 +302,127 @@ fn timeouts_are_set_where_they_differ() {
     assert_eq!(bench.lines(), [""; 0]);
 }
 
-#[test]
-fn the_sync_daemon_follows_its_instance() {
-    let mut bench = Bench::new(Vec::new(), table(&[]));
-    bench.kernel.daemons = Some(Vec::new());
-    bench.after(Duration::from_secs(10));
+/// Settings with a sync daemon that follows an instance, or else sends and receives.
+fn sync_daemon(follows: Option<&str>) -> Settings {
     let sync_daemon = Some(SyncDaemon {
         interface: "eth1".to_owned(),
         sync_id: 51,
-        follows: Some("VI_1".to_owned()),
+        follows: follows.map(str::to_owned),
         role: None,
         group: None,
         port: None,
         ttl: None,
         max_length: None,
     });
-    let settings = Settings { sync_daemon, ..Settings::default() };
+    Settings { sync_daemon, ..Settings::default() }
+}
+
+/// The daemons that the kernel of a [`Bench`] runs, as it would tell them.
+fn daemons(roles: &[DaemonRole]) -> Option<Vec<Daemon>> {
+    let daemon = |role: &DaemonRole| Daemon {
+        role: *role,
+        interface: "eth1".to_owned(),
+        sync_id: 51,
+        max_length: Some(1472),
+        group: Some("224.0.0.81".parse().unwrap()),
+        port: Some(8848),
+        ttl: Some(1),
+    };
+    Some(roles.iter().map(daemon).collect())
+}
+
+const BOTH: [DaemonRole; 2] = [DaemonRole::Master, DaemonRole::Backup];
+
+#[test]
+fn a_sync_daemon_that_no_file_defines_any_more_stops() {
+    let mut bench = Bench::new(Vec::new(), table(&[]));
+    bench.kernel.daemons = daemons(&[]);
+    bench.after(Duration::from_secs(10));
+    bench.input(Input::Define(Vec::new(), sync_daemon(None)));
+    bench.kernel.daemons = daemons(&BOTH);
+    bench.steps.clear();
+    assert!(bench.owns_daemons);
+
+    // `lvsctl plan` tells it before.
+    let snapshot = bench.kernel.clone();
+    let preview = bench.engine.preview(Vec::new(), Settings::default(), &snapshot, bench.now);
+    let gone = [
+        "DEL_DAEMON Master: the sync daemon is no longer defined",
+        "DEL_DAEMON Backup: the sync daemon is no longer defined",
+    ];
+    assert_eq!(lines(&preview.steps), gone);
+
+    bench.input(Input::Define(Vec::new(), Settings::default()));
+    assert_eq!(bench.lines(), gone);
+    // One that somebody starts later is not lvsd's.
+    bench.kernel.daemons = daemons(&[]);
+    bench.after(Duration::from_secs(10));
+    assert!(!bench.owns_daemons);
+    bench.kernel.daemons = daemons(&BOTH);
+    bench.after(Duration::from_secs(10));
+    assert_eq!(bench.lines(), [""; 0]);
+}
+
+/// It may be taken out of the file while lvsd does not run.
+#[test]
+fn a_sync_daemon_of_an_earlier_run_stops_and_one_of_somebody_else_runs_on() {
+    for owns_daemons in [false, true] {
+        let mut bench = Bench::new(Vec::new(), table(&[]));
+        bench.kernel.daemons = daemons(&[DaemonRole::Master]);
+        let kept = Kept { owns_daemons, ..Kept::default() };
+        bench.engine = Engine::new(Vec::new(), Settings::default(), kept, bench.now);
+        bench.after(Duration::ZERO);
+        let expected: &[&str] = if owns_daemons {
+            &["DEL_DAEMON Master: the sync daemon is no longer defined"]
+        } else {
+            &[]
+        };
+        assert_eq!(bench.lines(), expected);
+    }
+}
+
+#[test]
+fn a_stop_that_removes_stops_the_sync_daemon_too() {
+    for on_stop in [Policy::Keep, Policy::Remove] {
+        let mut bench = Bench::new(Vec::new(), table(&[]));
+        bench.kernel.daemons = daemons(&[]);
+        bench.after(Duration::from_secs(10));
+        let settings = Settings { on_stop, ..sync_daemon(Some("VI_1")) };
+        bench.input(Input::Define(Vec::new(), settings));
+        bench.steps.clear();
+        bench.input(Input::Stop);
+        let expected: &[&str] = match on_stop {
+            Policy::Keep => &[],
+            Policy::Remove => &["DEL_DAEMON Backup: lvsd stops and on_stop = \"remove\""],
+        };
+        assert_eq!(bench.lines(), expected);
+    }
+}
+
+/// The kernel raises a backup's 512 to 1024: that is no other setting.
+#[test]
+fn a_backup_with_short_messages_is_left_alone() {
+    let mut bench = Bench::new(Vec::new(), table(&[]));
+    bench.kernel.daemons = daemons(&[]);
+    bench.after(Duration::from_secs(10));
+    let mut settings = sync_daemon(None);
+    settings.sync_daemon.as_mut().unwrap().max_length = Some(512);
     bench.input(Input::Define(Vec::new(), settings));
+    assert_eq!(bench.lines().len(), 2);
+    bench.kernel.daemons = daemons(&BOTH);
+    for daemon in bench.kernel.daemons.iter_mut().flatten() {
+        daemon.max_length = Some(if daemon.role == DaemonRole::Backup { 1024 } else { 512 });
+    }
+    bench.after(Duration::from_secs(10));
+    assert_eq!(bench.lines(), [""; 0]);
+}
+
+#[test]
+fn the_sync_daemon_follows_its_instance() {
+    let mut bench = Bench::new(Vec::new(), table(&[]));
+    bench.kernel.daemons = Some(Vec::new());
+    bench.after(Duration::from_secs(10));
+    bench.input(Input::Define(Vec::new(), sync_daemon(Some("VI_1"))));
     assert_eq!(bench.lines(), ["NEW_DAEMON Backup on eth1: the sync daemon has this role"]);
     let mut role = |master| {
         bench.input(Input::Role { instance: "VI_1".to_owned(), master });

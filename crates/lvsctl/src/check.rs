@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
+use config::VirtualServer;
+
 /// Prints all errors of the file to standard error.
 pub(crate) fn run(file: &Path) -> anyhow::Result<ExitCode> {
     match config::load(file) {
@@ -14,6 +16,9 @@ pub(crate) fn run(file: &Path) -> anyhow::Result<ExitCode> {
                 config.virtual_servers.len(),
                 config.vrrp_instances.len()
             ))?;
+            for doubt in config.virtual_servers.iter().filter_map(VirtualServer::doubts) {
+                crate::print(&format!("note: {doubt}\n"))?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(errors) => {

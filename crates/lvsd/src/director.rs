@@ -20,8 +20,9 @@ use tokio::sync::oneshot;
 use vrrp::shell::TrackWriter;
 use vrrp::{Condition, Thing};
 
-use crate::owned::OwnedFile;
-use crate::wishes::{Wishes, WishesFile};
+use crate::owned::Owned;
+use crate::saver::Saver;
+use crate::wishes::Wishes;
 use crate::{reply, script};
 
 /// What the director is told and asked.
@@ -74,8 +75,7 @@ pub(crate) struct Parts {
     /// `None` where the kernel has no IPVS and nothing needed it so far.
     pub(crate) client: Option<Client>,
     pub(crate) checkers: checkers::runner::Handle,
-    pub(crate) owned: OwnedFile,
-    pub(crate) wishes: WishesFile,
+    pub(crate) saver: Saver,
     /// Whom the quorums concern too.
     pub(crate) tracks: TrackWriter,
     /// Where scripts run.
@@ -118,11 +118,14 @@ impl Parts {
             match next {
                 Some(Message::Stop(done)) => {
                     self.input(Input::Stop);
+                    self.saver.finish();
                     // Nobody waits for the answer only when lvsd is going down anyway.
                     let _ = done.send(());
                     return;
                 }
                 Some(Message::HandOver(done)) => {
+                    // The next worker reads it.
+                    self.saver.finish();
                     // As above.
                     let _ = done.send(());
                     return;
@@ -189,9 +192,11 @@ impl Parts {
                     reply::let_in(monitors.iter().map(|(monitor, _)| monitor));
                     self.checkers.set(monitors);
                 }
-                Output::SaveOwned(owned) => self.owned.save(&owned),
+                Output::SaveOwned(services, sync_daemons) => {
+                    self.saver.owned(Owned { services, sync_daemons });
+                }
                 Output::SaveWishes(overrides, leaving, maintenance_since) => {
-                    self.wishes.save(&Wishes { overrides, leaving, maintenance_since });
+                    self.saver.wishes(Wishes { overrides, leaving, maintenance_since });
                 }
                 Output::Run { script, environment } => {
                     let run = script::run_and_log(script, Vec::new(), environment, SCRIPT_TIMEOUT);

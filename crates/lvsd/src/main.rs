@@ -16,6 +16,7 @@ mod owned;
 mod reply;
 mod report;
 mod run;
+mod saver;
 mod script;
 mod server;
 mod socket;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use checkers::Monitor;
+use config::VirtualServer;
 use engine::{Engine, Health, Kept};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -19,8 +20,9 @@ use crate::director::{self, Director, Message, Parts};
 use crate::guard::link::{Begin, FromWorker, Link};
 use crate::kept::{Keeping, Loaded};
 use crate::notify::Notifier;
-use crate::owned::OwnedFile;
+use crate::owned::{Owned, OwnedFile};
 use crate::report::Reporter;
+use crate::saver::Saver;
 use crate::socket::ControlSocket;
 use crate::trial::InForce;
 use crate::wishes::{Wishes, WishesFile};
@@ -63,7 +65,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         // Before the addresses.
         let accept = Accept::start(config, !watched.standings.is_empty()).await;
         let parts = (guard.clone(), begin, accept);
-        let mut daemon = Daemon::start(arguments, in_force, client, sender, parts, watched)?;
+        let mut daemon = Daemon::start(arguments, in_force, client, sender, parts, watched).await?;
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server::serve(listener, daemon.reporter.clone(), stopped));
         guard.tell(&FromWorker::Ready);
@@ -133,7 +135,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(
+    async fn start(
         arguments: &RunArguments,
         in_force: InForce<Loaded>,
         client: Option<ipvs::Client>,
@@ -146,12 +148,17 @@ impl Daemon {
         let health = director.clone();
         let checkers = checkers::runner::spawn(move |event| report_health(&health, event))
             .context("starting the checkers")?;
-        let owned = OwnedFile::new(&config.global.state_dir);
-        let wishes = WishesFile::new(&config.global.state_dir);
-        let Wishes { overrides, leaving, maintenance_since } = wishes.load();
-        let maintenance = maintenance::at_start(config.global.maintenance_dir.as_deref());
-        let owned_before = owned.load();
-        let kept = Kept { owned: owned_before, overrides, leaving, maintenance_since, maintenance };
+        let mut owned_file = OwnedFile::new(&config.global.state_dir);
+        let mut wishes_file = WishesFile::new(&config.global.state_dir);
+        let Owned { services: owned, sync_daemons: owns_daemons } = owned_file.load();
+        let Wishes { overrides, leaving, maintenance_since } = wishes_file.load();
+        let saver = Saver::spawn(owned_file, wishes_file)?;
+        let maintenance_dir = config.global.maintenance_dir.clone();
+        // What was out stays out if the directory cannot be read now.
+        let known = maintenance_since.keys().cloned().collect();
+        let maintenance = maintenance::at_start(maintenance_dir.clone(), known).await;
+        let watch_from = maintenance.clone();
+        let kept = Kept { owned, owns_daemons, overrides, leaving, maintenance_since, maintenance };
         let (servers, settings) = (config.virtual_servers.clone(), config.ipvs.clone());
         let engine = Engine::new(servers, settings, kept, Instant::now());
         let runtime = tokio::runtime::Handle::current();
@@ -160,11 +167,10 @@ impl Daemon {
         notifier.set(&config);
         let vrrp = vrrp::shell::spawn(config.vrrp_instances.clone(), events, Some(watched))?;
         let tracks = vrrp.track_writer();
-        let parts = Parts { engine, client, checkers, owned, wishes, tracks, runtime };
+        let parts = Parts { engine, client, checkers, saver, tracks, runtime };
         let director_thread = director::spawn(parts, messages)?;
 
-        let maintenance =
-            maintenance::watch(config.global.maintenance_dir.clone(), director.clone());
+        let maintenance = maintenance::watch(maintenance_dir, watch_from, director.clone());
         let roles = director.clone();
         let telling = notifier.clone();
         let (told, all_told) = oneshot::channel();
@@ -313,6 +319,9 @@ impl Signals {
 pub(crate) fn load(path: &Path) -> anyhow::Result<Loaded> {
     let loaded = config::load_with_sources(path);
     let (config, sources) = loaded.map_err(|errors| anyhow!("{errors}"))?;
+    for doubt in config.virtual_servers.iter().filter_map(VirtualServer::doubts) {
+        tracing::warn!("{}: {doubt}", path.display());
+    }
     Ok(Loaded { config, sources: sources.into() })
 }
 

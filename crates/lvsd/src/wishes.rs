@@ -93,7 +93,7 @@ impl WishesFile {
     }
 
     /// What was last saved.
-    pub(crate) fn load(&self) -> Wishes {
+    pub(crate) fn load(&mut self) -> Wishes {
         self.0.load(|bytes| {
             let document: Document = parse(bytes)?;
             let overrides = document.overrides.into_iter().map(read_override);
@@ -108,7 +108,7 @@ impl WishesFile {
     }
 
     /// Keeps the wishes.
-    pub(crate) fn save(&self, wishes: &Wishes) {
+    pub(crate) fn save(&mut self, wishes: &Wishes) {
         self.0.save(&Document {
             overrides: wishes.overrides.iter().map(write_override).collect(),
             leaving: wishes.leaving.iter().map(write_leaving).collect(),
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn what_is_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        let file = WishesFile::new(directory.path());
+        let mut file = WishesFile::new(directory.path());
         let now = Instant::now();
         let one = |server: &str, action| Override {
             server: server.parse().unwrap(),

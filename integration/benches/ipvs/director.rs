@@ -92,7 +92,7 @@ impl Director {
                 }
                 Output::Event(_)
                 | Output::Watch(_)
-                | Output::SaveOwned(_)
+                | Output::SaveOwned(..)
                 | Output::SaveWishes(..)
                 | Output::Run { .. } => {}
             }

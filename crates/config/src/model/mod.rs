@@ -11,6 +11,8 @@ use ::vrrp::InstanceSpec;
 use checkers::Check;
 use ipvs::{Destination, Family, Scheduler, Service, ServiceFlags, ServiceKey, Timeouts};
 
+use crate::names;
+
 pub use self::vrrp::{Notifications, Notify, TrackFile, TrackProcess, TrackScript, Tracked};
 
 /// Everything that a configuration file and its includes say.
@@ -139,6 +141,10 @@ pub enum Policy {
     Remove,
 }
 
+/// The schedulers of the kernel.
+const SCHEDULERS: [&str; 14] =
+    ["dh", "fo", "lblc", "lblcr", "lc", "mh", "nq", "ovf", "rr", "sed", "sh", "twos", "wlc", "wrr"];
+
 /// `[virtual_server.NAME]`: one or more IPVS services with the same settings and real servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualServer {
@@ -246,6 +252,17 @@ pub struct Script {
 }
 
 impl VirtualServer {
+    /// What is allowed and looks like a slip, in words: a scheduler with almost the name of one
+    /// that the kernel has.
+    pub fn doubts(&self) -> Option<String> {
+        let name = self.scheduler.as_str();
+        let near = names::nearest(name, &SCHEDULERS).filter(|near| *near != name)?;
+        Some(format!(
+            "virtual server {}: the kernel itself has no scheduler `{name}`; did you mean `{near}`?",
+            self.name
+        ))
+    }
+
     /// The IPVS service of each key.
     pub fn services(&self) -> impl Iterator<Item = Service> + '_ {
         self.keys.iter().map(|&key| Service {

@@ -53,8 +53,9 @@ pub enum Output {
     Apply(Vec<Step>),
     /// Watch exactly these monitors. A monitor that is watched already keeps its state.
     Watch(Vec<(Monitor, Start)>),
-    /// Keep this set across restarts: the services that lvsd may remove.
-    SaveOwned(BTreeSet<ServiceKey>),
+    /// Keep this across restarts: the services that lvsd may remove, and whether it may stop the
+    /// sync daemons.
+    SaveOwned(BTreeSet<ServiceKey>, bool),
     /// Keep across restarts: the operator's wishes, the servers that are still leaving, and since
     /// when the files in the maintenance directory are known.
     SaveWishes(Vec<Override>, Vec<Leaving>, BTreeMap<ServerName, Instant>),
@@ -114,6 +115,8 @@ pub enum Event {
 pub struct Kept {
     /// As [`Output::SaveOwned`] gave it.
     pub owned: BTreeSet<ServiceKey>,
+    /// As [`Output::SaveOwned`] gave it.
+    pub owns_daemons: bool,
     /// As [`Output::SaveWishes`] gave it.
     pub overrides: Vec<Override>,
     /// As [`Output::SaveWishes`] gave it.

@@ -68,6 +68,8 @@ pub struct Engine {
     pub(crate) virtual_servers: Vec<VirtualServer>,
     settings: Settings,
     pub(crate) owned: BTreeSet<ServiceKey>,
+    /// Whether the sync daemons that run are lvsd's: a file defines them, or has until now.
+    owns_daemons: bool,
     pub(crate) health: HealthBook,
     placed: BTreeMap<ServiceKey, BTreeMap<DestinationKey, Placed>>,
     overrides: Overrides,
@@ -106,6 +108,7 @@ impl Engine {
             virtual_servers,
             settings,
             owned: kept.owned,
+            owns_daemons: kept.owns_daemons,
             health: HealthBook::new(),
             placed: BTreeMap::new(),
             overrides: Overrides::new(kept.overrides),
@@ -173,6 +176,7 @@ impl Engine {
             }
             Input::Stop => {
                 self.virtual_servers.clear();
+                self.settings.sync_daemon = None;
                 self.watch_changed = true;
                 let removes = self.settings.on_stop == Policy::Remove;
                 removes.then_some((Cause::Stop, Scope::All))
@@ -306,7 +310,7 @@ impl Engine {
             }
         }
         if self.owned.len() != owned_before {
-            self.outputs.push_back(Output::SaveOwned(self.owned.clone()));
+            self.save_owned();
         }
         if left {
             self.save_wishes();

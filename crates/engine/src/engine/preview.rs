@@ -63,7 +63,7 @@ impl Engine {
                     break;
                 }
                 Output::Watch(_)
-                | Output::SaveOwned(_)
+                | Output::SaveOwned(..)
                 | Output::SaveWishes(..)
                 | Output::Run { .. }
                 | Output::Event(_) => {}

@@ -24,6 +24,9 @@ impl Engine {
         if *scope == Scope::All {
             let is_master = |instance: &str| self.roles.get(instance).copied().unwrap_or(false);
             wanted.add_settings(&self.settings, is_master);
+            if self.owns_daemons {
+                wanted.daemons.get_or_insert_default();
+            }
         }
         self.add_leaving(&mut wanted, now);
         wanted
@@ -170,10 +173,19 @@ impl Engine {
                 |key: &ServiceKey| wanted.has(key) || standing.services.contains_key(key);
             self.owned.retain(is_there);
             changed |= self.owned.len() != before;
+            // As long as nobody knows whether some run, nothing changes.
+            let run = standing.daemons.as_ref().is_none_or(|daemons| !daemons.is_empty());
+            let owns = self.settings.sync_daemon.is_some() || self.owns_daemons && run;
+            changed |= self.owns_daemons != owns;
+            self.owns_daemons = owns;
         }
         if changed {
-            self.outputs.push_back(Output::SaveOwned(self.owned.clone()));
+            self.save_owned();
         }
+    }
+
+    pub(super) fn save_owned(&mut self) {
+        self.outputs.push_back(Output::SaveOwned(self.owned.clone(), self.owns_daemons));
     }
 
     fn emit_plan(&mut self, wanted: &Wanted, scope: &Scope, cause: Cause) {

@@ -127,6 +127,8 @@ pub(crate) struct Bench {
     pub(crate) steps: Vec<Step>,
     /// The last set that was to be saved.
     pub(crate) saved: Option<BTreeSet<ServiceKey>>,
+    /// Whether the sync daemons were last to be saved as lvsd's.
+    pub(crate) owns_daemons: bool,
     /// What is watched.
     pub(crate) watched: Vec<(Monitor, checkers::Start)>,
     /// How often the table was read.
@@ -163,6 +165,7 @@ impl Bench {
             now,
             steps: Vec::new(),
             saved: None,
+            owns_daemons: false,
             watched: Vec::new(),
             reads: 0,
             scripts: Vec::new(),
@@ -251,7 +254,10 @@ impl Bench {
                     self.engine.handle(Input::Applied(results), self.now);
                 }
                 Output::Watch(monitors) => self.watched = monitors,
-                Output::SaveOwned(owned) => self.saved = Some(owned),
+                Output::SaveOwned(owned, daemons) => {
+                    self.saved = Some(owned);
+                    self.owns_daemons = daemons;
+                }
                 Output::SaveWishes(overrides, leaving, files) => {
                     self.wishes = (overrides, leaving);
                     self.files = files;

@@ -283,7 +283,7 @@ impl World {
             Output::Event(Event::Expired(_) | Event::Cleared(_)) => {
                 self.wished = !self.engine.overrides().is_empty();
             }
-            Output::SaveOwned(_)
+            Output::SaveOwned(..)
             | Output::SaveWishes(..)
             | Output::Run { .. }
             | Output::Event(_) => {}

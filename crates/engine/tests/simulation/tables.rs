@@ -68,7 +68,7 @@ impl World {
                         self.health.entry(monitor).or_insert(State::Unknown);
                     }
                 }
-                Output::SaveOwned(_)
+                Output::SaveOwned(..)
                 | Output::SaveWishes(..)
                 | Output::Run { .. }
                 | Output::Event(_) => {}
