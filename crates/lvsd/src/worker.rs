@@ -109,7 +109,7 @@ impl Watch for Guard {
             self,
             &match news {
                 News::Alive => FromWorker::Alive,
-                News::Standing(standing) => FromWorker::Standing(standing.clone()),
+                News::Standing(standing) => FromWorker::Standing(Box::new(standing.clone())),
                 News::Gone(instance) => FromWorker::Gone(instance.to_owned()),
             },
         )

@@ -33,6 +33,16 @@ pub fn write(key: &str, value: &str) -> Result<(), Error> {
         .map_err(|error| Error::Sysctl { errno: errno(&error), operation })
 }
 
+/// The same where the parameter is not so already; who may not write need not where nothing is to be
+/// written.
+///
+/// # Errors
+///
+/// As [`write`].
+pub fn ensure(key: &str, value: &str) -> Result<(), Error> {
+    if read(key).is_ok_and(|now| now == value) { Ok(()) } else { write(key, value) }
+}
+
 fn path(key: &str, operation: &str) -> Result<PathBuf, Error> {
     let key = Path::new(key);
     if key.components().all(|part| matches!(part, Component::Normal(_))) {

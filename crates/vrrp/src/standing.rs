@@ -1,6 +1,7 @@
 //! Where an instance stands: what a successor needs to go on without a gap, and what a guard needs
 //! to end a role in the place of a process that cannot.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -29,6 +30,10 @@ pub struct Standing {
     pub vrid: u8,
     /// What is known of the things that it tracks.
     pub conditions: Vec<(Thing, Condition)>,
+    /// Keys of `/proc/sys` that were raised on its interface, with what they were. A program before
+    /// them knows none.
+    #[serde(default)]
+    pub raised: BTreeMap<String, String>,
     /// Its role.
     pub role: Role,
 }
@@ -57,6 +62,10 @@ pub struct Holding {
     /// The routes and rules. A program before them knows none.
     #[serde(default)]
     pub routing: Routing,
+    /// The interface with the virtual MAC, which only a master may have up. A program before it
+    /// names none.
+    #[serde(default)]
+    pub vmac: Option<String>,
     /// From one advert to the next.
     pub interval: Centiseconds,
     /// The advert, one packet for each receiver.

@@ -35,7 +35,7 @@ pub(crate) enum Input {
     /// The VRRP loop lives.
     Alive,
     /// An instance stands otherwise than before.
-    Standing(Standing),
+    Standing(Box<Standing>),
     /// An instance is no more.
     Gone(String),
     /// The worker has started whole.
@@ -74,8 +74,8 @@ pub(crate) enum Output {
     Kill,
     /// Ask the worker to end and to leave everything as it is.
     HandOver,
-    /// Remove these addresses and give up mastership of them.
-    Fence(Vec<Holding>),
+    /// Remove what these hold, give up mastership of it, and undo what was raised for them.
+    Fence(Vec<Standing>),
     /// Send these packets.
     Send(Vec<Packet>),
     /// Become the new program, which goes on where these stand.
@@ -161,7 +161,7 @@ impl Guard {
             Input::Standing(standing) => {
                 self.heard(now);
                 self.covered.remove(&standing.instance);
-                self.standings.insert(standing.instance.clone(), standing);
+                self.standings.insert(standing.instance.clone(), *standing);
             }
             Input::Gone(instance) => {
                 self.heard(now);
@@ -299,11 +299,12 @@ impl Guard {
     }
 
     fn fence(&mut self) {
-        let holdings: Vec<Holding> = self.holdings().cloned().collect();
-        self.standings.clear();
+        let leaves = |one: &Standing| one.holding().is_some() || !one.raised.is_empty();
+        let standings = std::mem::take(&mut self.standings).into_values().filter(leaves);
+        let standings: Vec<Standing> = standings.collect();
         self.covered.clear();
-        if !holdings.is_empty() {
-            self.outputs.push_back(Output::Fence(holdings));
+        if !standings.is_empty() {
+            self.outputs.push_back(Output::Fence(standings));
         }
     }
 

@@ -19,6 +19,7 @@ fn packet(priority: u8) -> Packet {
 fn holding(interval: u16) -> Holding {
     Holding {
         routing: vrrp::Routing::default(),
+        vmac: None,
         addresses: vec![HeldAddress {
             address: IpAddr::from([10, 0, 0, 100]),
             prefix: 24,
@@ -36,6 +37,7 @@ fn standing(role: Role) -> Standing {
         interface: "eth0".to_owned(),
         vrid: 51,
         conditions: Vec::new(),
+        raised: BTreeMap::new(),
         role,
     }
 }
@@ -46,6 +48,10 @@ fn backup() -> Standing {
 
 fn master() -> Standing {
     standing(Role::Master(holding(100)))
+}
+
+fn stands(standing: Standing) -> Input {
+    Input::Standing(Box::new(standing))
 }
 
 /// A guard with a clock.
@@ -60,7 +66,7 @@ impl Test {
         let now = Instant::now();
         let mut test = Self { guard: Guard::new(now), now };
         assert_eq!(test.outputs(), [Output::Start(Vec::new())]);
-        test.give([Input::Standing(standing), Input::Ready]);
+        test.give([stands(standing), Input::Ready]);
         assert_eq!(test.outputs(), []);
         test
     }
@@ -119,7 +125,7 @@ fn a_crashed_master_is_resumed_and_spoken_for() {
         (2000 * MS, Output::Send(vec![packet(150)])),
     ];
     assert_eq!(test.pass(2500 * MS), adverts);
-    test.give([Input::Standing(standing(Role::None)), Input::Standing(master()), Input::Ready]);
+    test.give([stands(standing(Role::None)), stands(master()), Input::Ready]);
     test.beat(200 * MS, 20);
     assert_eq!(test.outputs(), []);
 }
@@ -146,7 +152,7 @@ fn a_silent_master_is_fenced_before_the_peer_takes_over() {
         else {
             panic!("{done:?}")
         };
-        assert_eq!(*fence, Output::Fence(vec![holding(interval)]));
+        assert_eq!(*fence, Output::Fence(vec![standing(Role::Master(holding(interval)))]));
         assert_eq!(killed, fenced);
         assert!(*fenced >= deadline / 2, "{interval}: {fenced:?}");
         // It comes back as backup.
@@ -191,7 +197,7 @@ fn addresses_that_nobody_takes_up_are_given_up() {
     let last: Vec<_> = done.into_iter().filter(|(at, _)| *at == COVER).map(|(_, o)| o).collect();
     assert_eq!(
         last,
-        [Output::Say(Event::NotResumed(COVER)), Output::Kill, Output::Fence(vec![holding(100)])]
+        [Output::Say(Event::NotResumed(COVER)), Output::Kill, Output::Fence(vec![master()])]
     );
 }
 
@@ -201,7 +207,7 @@ fn a_crash_loop_gives_the_role_up_and_slows_down() {
     for _ in 0..4 {
         test.give([KILLED]);
         assert_eq!(test.outputs().last(), Some(&Output::Start(vec![master()])));
-        test.give([Input::Standing(master())]);
+        test.give([stands(master())]);
         test.beat(500 * MS, 4);
     }
     test.give([KILLED]);
@@ -210,7 +216,7 @@ fn a_crash_loop_gives_the_role_up_and_slows_down() {
         [
             Output::Say(Event::Ended(End::Signal(9))),
             Output::Say(Event::CrashLoop { pause: 1000 * MS, held: true }),
-            Output::Fence(vec![holding(100)]),
+            Output::Fence(vec![master()]),
         ]
     );
     let mut pauses = Vec::new();
@@ -220,14 +226,14 @@ fn a_crash_loop_gives_the_role_up_and_slows_down() {
         assert_eq!(*resumed, []);
         pauses.push(pause.as_secs());
         test.now -= PAUSES.1 - *pause;
-        test.give([Input::Standing(backup()), Input::Ended(End::Code(101))]);
+        test.give([stands(backup()), Input::Ended(End::Code(101))]);
         test.outputs();
     }
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
     // After a minute of sound work the next crash is one crash.
     let done = test.pass(PAUSES.1);
     assert_eq!(done.len(), 1);
-    test.give([Input::Standing(backup())]);
+    test.give([stands(backup())]);
     test.beat(1000 * MS, 61);
     test.give([KILLED]);
     assert_eq!(test.outputs().last(), Some(&Output::Start(vec![backup()])));
@@ -247,8 +253,8 @@ fn what_goes_wrong_at_the_first_start_is_the_exit_code() {
     assert_eq!(test.outputs(), [Output::Exit(1)]);
     // VRRP ran already; IPVS was not there.
     let mut test = start();
-    test.give([Input::Standing(master()), Input::Ended(End::Code(1))]);
-    assert_eq!(test.outputs(), [Output::Fence(vec![holding(100)]), Output::Exit(1)]);
+    test.give([stands(master()), Input::Ended(End::Code(1))]);
+    assert_eq!(test.outputs(), [Output::Fence(vec![master()]), Output::Exit(1)]);
     let mut test = start();
     test.give([Input::Ended(End::NotStarted)]);
     assert_eq!(test.outputs(), [Output::Say(Event::Ended(End::NotStarted)), Output::Exit(1)]);
@@ -257,7 +263,7 @@ fn what_goes_wrong_at_the_first_start_is_the_exit_code() {
 #[test]
 fn a_stop_is_the_workers_and_its_exit_code_the_guards() {
     let mut test = Test::running(master());
-    test.give([Input::Stop, Input::Stopping, Input::Standing(standing(Role::None))]);
+    test.give([Input::Stop, Input::Stopping, stands(standing(Role::None))]);
     assert_eq!(test.outputs(), [Output::Terminate]);
     assert_eq!(test.pass(STOP * 3), [], "a slow check's end is nobody's emergency");
     test.give([Input::Ended(End::Code(0))]);
@@ -266,10 +272,7 @@ fn a_stop_is_the_workers_and_its_exit_code_the_guards() {
     // It crashes while it stops.
     let mut test = Test::running(master());
     test.give([Input::Stop, KILLED]);
-    assert_eq!(
-        test.outputs(),
-        [Output::Terminate, Output::Fence(vec![holding(100)]), Output::Exit(1)]
-    );
+    assert_eq!(test.outputs(), [Output::Terminate, Output::Fence(vec![master()]), Output::Exit(1)]);
 
     // It hangs while it stops.
     let mut test = Test::running(master());
@@ -277,7 +280,7 @@ fn a_stop_is_the_workers_and_its_exit_code_the_guards() {
     test.outputs();
     assert_eq!(
         test.pass(STOP).into_iter().map(|(_, output)| output).collect::<Vec<_>>(),
-        [Output::Say(Event::StopHangs(STOP)), Output::Kill, Output::Fence(vec![holding(100)])]
+        [Output::Say(Event::StopHangs(STOP)), Output::Kill, Output::Fence(vec![master()])]
     );
     test.give([KILLED]);
     assert_eq!(test.outputs(), [Output::Exit(0)]);
@@ -287,7 +290,7 @@ fn a_stop_is_the_workers_and_its_exit_code_the_guards() {
 fn a_stop_in_a_pause_is_at_once() {
     let mut test = Test::running(backup());
     for _ in 0..MANY {
-        test.give([KILLED, Input::Standing(backup())]);
+        test.give([KILLED, stands(backup())]);
     }
     test.outputs();
     test.give([Input::Stop]);

@@ -23,7 +23,7 @@ pub(crate) enum FromWorker {
     /// The VRRP loop lives.
     Alive,
     /// An instance stands otherwise than before.
-    Standing(Standing),
+    Standing(Box<Standing>),
     /// An instance is no more.
     Gone(String),
     /// The worker has started whole, or has ended a reload.

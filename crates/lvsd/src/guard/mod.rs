@@ -238,8 +238,8 @@ impl Shell<'_> {
                     tracing::error!("guard: asking the worker to hand over: {error}");
                 }
             }
-            Output::Fence(holdings) => {
-                for error in self.fencer.fence(&holdings) {
+            Output::Fence(standings) => {
+                for error in self.fencer.fence(&standings) {
                     tracing::error!("guard: {error}");
                 }
             }

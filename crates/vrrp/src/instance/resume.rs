@@ -1,5 +1,6 @@
 //! From one process to the next: where the instance stands, and how it goes on there.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -30,13 +31,14 @@ impl Instance {
         }
     }
 
-    /// Where it stands.
+    /// Where it stands. What was raised for it the shell knows.
     pub fn standing(&self) -> Standing {
         Standing {
             instance: self.spec.name.clone(),
             interface: self.spec.interface.clone(),
             vrid: self.spec.vrid.get(),
             conditions: self.tracker.conditions(),
+            raised: BTreeMap::new(),
             role: match self.state {
                 State::Initialize | State::Fault => Role::None,
                 State::Backup => {
@@ -67,6 +69,7 @@ impl Instance {
         Holding {
             addresses: self.spec.all_addresses().map(HeldAddress::from).collect(),
             routing: self.spec.routing.clone(),
+            vmac: self.spec.vmac.clone(),
             interval: self.spec.advert_interval,
             adverts: packets(self.priority().get()),
             farewells: packets(0),

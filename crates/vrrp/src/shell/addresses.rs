@@ -98,6 +98,7 @@ impl Worker {
     /// remove.
     pub(super) fn standing(&self, at: usize) -> Standing {
         let mut standing = self.runners[at].instance.standing();
+        standing.raised = self.raised_on(&standing.interface);
         if let Role::Master(holding) = &mut standing.role
             && self.runners[at].instance.spec().priority == Priority::OWNER
         {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use netif::{Netlink, NewAddress};
+use netif::{Netlink, NewAddress, sysctl};
 
 use super::routing;
 use super::socket::AdvertSender;
@@ -55,35 +55,38 @@ impl Fencer {
     }
 
     /// Removes addresses, routes and rules and gives mastership up, in this order: a backup with a
-    /// high priority takes over within milliseconds. Returns what did not work, in words.
-    pub fn fence(&mut self, holdings: &[Holding]) -> Vec<String> {
-        let mut failed = self.remove(holdings);
-        for holding in holdings {
+    /// high priority takes over within milliseconds. Then nothing leaves with the virtual MAC any
+    /// more, and what was raised for the instances is as it was. Returns what did not work, in
+    /// words.
+    pub fn fence(&mut self, standings: &[Standing]) -> Vec<String> {
+        let mut failed = Vec::new();
+        let holdings: Vec<&Holding> = standings.iter().filter_map(Standing::holding).collect();
+        match self.netlink() {
+            Ok(netlink) => {
+                for holding in &holdings {
+                    failed.extend(remove(netlink, holding));
+                }
+            }
+            Err(error) => failed.push(error.to_string()),
+        }
+        for holding in &holdings {
             failed.extend(self.send(&holding.farewells));
+        }
+        for vmac in holdings.iter().filter_map(|holding| holding.vmac.as_ref()) {
+            let set = self.netlink().and_then(|netlink| netlink.set_link(vmac, false));
+            failed.extend(set.err().map(|error| error.to_string()));
+        }
+        for (key, before) in standings.iter().flat_map(|standing| &standing.raised) {
+            failed.extend(sysctl::ensure(key, before).err().map(|error| error.to_string()));
         }
         failed
     }
 
-    /// Removes the routes and rules, and the addresses. Returns what did not work, in words.
-    pub(super) fn remove(&mut self, holdings: &[Holding]) -> Vec<String> {
-        let netlink = match &mut self.netlink {
-            Some(netlink) => netlink,
-            None => match Netlink::open() {
-                Ok(netlink) => self.netlink.insert(netlink),
-                Err(error) => return vec![error.to_string()],
-            },
-        };
-        let mut failed = Vec::new();
-        for holding in holdings {
-            failed.extend(routing::delete(netlink, &holding.routing));
-            for held in &holding.addresses {
-                let address = NewAddress::new(&held.interface, held.address, held.prefix);
-                if let Err(error) = netlink.delete_address_alone(&address) {
-                    failed.push(error.to_string());
-                }
-            }
+    fn netlink(&mut self) -> Result<&mut Netlink, netif::Error> {
+        match &mut self.netlink {
+            Some(netlink) => Ok(netlink),
+            none => Ok(none.insert(Netlink::open()?)),
         }
-        failed
     }
 
     /// Sends packets. Returns what did not work, in words.
@@ -108,6 +111,16 @@ impl Fencer {
             )
         })
     }
+}
+
+/// Removes the routes and rules, and the addresses. Returns what did not work, in words.
+fn remove(netlink: &mut Netlink, holding: &Holding) -> Vec<String> {
+    let mut failed = routing::delete(netlink, &holding.routing);
+    for held in &holding.addresses {
+        let address = NewAddress::new(&held.interface, held.address, held.prefix);
+        failed.extend(netlink.delete_address_alone(&address).err().map(|error| error.to_string()));
+    }
+    failed
 }
 
 fn route(packet: &Packet) -> Route {

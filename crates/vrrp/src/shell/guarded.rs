@@ -8,7 +8,7 @@ use super::fence::Fencer;
 use super::worker::Worker;
 use crate::event::State;
 use crate::instance::Input;
-use crate::standing::{self, HeldAddress, Standing};
+use crate::standing::{self, HeldAddress, Role, Standing};
 
 /// What a loop has to tell its guard.
 #[derive(Debug, Clone, Copy)]
@@ -89,29 +89,32 @@ impl Worker {
                 (&spec.name, &spec.interface, spec.vrid.get())
                     == (&standing.instance, &standing.interface, standing.vrid)
             });
-            let failed = match same {
+            let left = match same {
                 Some(runner) => {
                     let wanted = runner.instance.spec();
-                    let mut left = standing.holding().cloned();
-                    if let Some(left) = &mut left {
+                    let mut left = standing.clone();
+                    if wanted.vmac.is_some() {
+                        self.raised.append(&mut left.raised);
+                    }
+                    if let Role::Master(left) = &mut left.role {
                         let is_wanted = |held: &mut HeldAddress| {
                             wanted.all_addresses().any(|own| HeldAddress::from(own) == *held)
                         };
                         self.added.extend(left.addresses.extract_if(.., is_wanted));
                         left.routing = left.routing.without(&wanted.routing);
+                        left.vmac =
+                            left.vmac.take().filter(|name| Some(name) != wanted.vmac.as_ref());
+                        left.farewells.clear();
                     }
                     runner.instance.handle(Input::Resume(Box::new(standing)), now);
-                    left.map_or_else(Vec::new, |left| fencer.remove(&[left]))
+                    left
                 }
                 None => {
-                    let failed = standing.holding().map_or_else(Vec::new, |holding| {
-                        fencer.fence(std::slice::from_ref(holding))
-                    });
                     self.tell_gone(&standing.instance);
-                    failed
+                    standing
                 }
             };
-            for text in failed {
+            for text in fencer.fence(&[left]) {
                 self.trouble_everywhere(&text);
             }
         }

@@ -2,6 +2,8 @@
 //! is master. While it is down nothing can leave with that MAC, so that no switch looks for it at
 //! a backup.
 
+use std::collections::BTreeMap;
+
 use netif::{Macvlan, sysctl};
 
 use super::worker::Worker;
@@ -92,14 +94,16 @@ impl Worker {
         if others.any(|other| other.instance.spec().interface == spec.interface) {
             return;
         }
-        let prefix = format!("net/ipv4/conf/{}/", spec.interface);
-        let (ours, others) = std::mem::take(&mut self.raised)
-            .into_iter()
-            .partition(|(key, _)| key.starts_with(&prefix));
-        self.raised = others;
-        for (key, before) in ours {
-            self.set(at, &key, &before);
+        for key in self.raised_on(&spec.interface).into_keys() {
+            self.lower(at, &key);
         }
+    }
+
+    /// What was raised on an interface, with what it was.
+    pub(super) fn raised_on(&self, interface: &str) -> BTreeMap<String, String> {
+        let prefix = format!("net/ipv4/conf/{interface}/");
+        let of_it = self.raised.iter().filter(|(key, _)| key.starts_with(&prefix));
+        of_it.map(|(key, before)| (key.clone(), before.clone())).collect()
     }
 
     /// Sets a key that was lower, and remembers what it was.
@@ -110,6 +114,8 @@ impl Worker {
         }
         self.set(at, &key, &least.to_string());
         self.raised.entry(key).or_insert(before);
+        // The guard is told what it was.
+        self.runners[at].told = None;
     }
 
     /// Sets a key to what it was before it was raised, if it was.
@@ -120,10 +126,7 @@ impl Worker {
     }
 
     fn set(&self, at: usize, key: &str, value: &str) {
-        if sysctl::read(key).is_ok_and(|now| now == value) {
-            return;
-        }
-        if let Err(error) = sysctl::write(key, value) {
+        if let Err(error) = sysctl::ensure(key, value) {
             self.trouble(at, error.to_string());
         }
     }

@@ -1,14 +1,17 @@
 //! Directors in network namespaces of their own, on one link.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
-use vrrp::shell::{Handle, spawn};
+use vrrp::shell::{Handle, Heard, News, Watch, Watched, spawn};
+use vrrp::standing::Standing;
 use vrrp::{
     Centiseconds, Event, EventKind, InstanceSpec, InstanceStatus, Priority, State, VirtualAddress,
     Vrid,
@@ -95,9 +98,26 @@ impl Link {
 
     /// The same with several instances.
     pub(crate) fn start_all(&self, side: usize, specs: Vec<InstanceSpec>) -> Director {
+        self.start_watched(side, specs, None)
+    }
+
+    /// The same with a guard that remembers where the instances stand, and with what it remembers
+    /// from the process before.
+    pub(crate) fn start_guarded(&self, side: usize, spec: InstanceSpec, guard: &Guard) -> Director {
+        let standings = guard.standings();
+        let watched = Watched { watch: Box::new(guard.clone()), standings };
+        self.start_watched(side, vec![spec], Some(watched))
+    }
+
+    fn start_watched(
+        &self,
+        side: usize,
+        specs: Vec<InstanceSpec>,
+        watched: Option<Watched>,
+    ) -> Director {
         let (sender, events) = channel();
-        let handle = self.within(side, move || spawn(specs, sender, None).expect("it starts"));
-        Director { handle: Some(handle), events, heard: Vec::new() }
+        let start = move || spawn(specs, sender, watched).expect("it starts");
+        Director { handle: Some(self.within(side, start)), events, heard: Vec::new() }
     }
 
     /// Runs something on one side, on a thread of its own since a namespace belongs to a thread.
@@ -121,6 +141,28 @@ impl Drop for Link {
         for name in &self.names {
             run(&format!("ip netns delete {name}"));
         }
+    }
+}
+
+/// What a guard would know.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Guard(Arc<Mutex<BTreeMap<String, Standing>>>);
+
+impl Guard {
+    pub(crate) fn standings(&self) -> Vec<Standing> {
+        self.0.lock().expect("nobody has panicked").values().cloned().collect()
+    }
+}
+
+impl Watch for Guard {
+    fn tell(&mut self, news: News<'_>) -> Heard {
+        let mut all = self.0.lock().expect("nobody has panicked");
+        match news {
+            News::Alive => {}
+            News::Standing(one) => drop(all.insert(one.instance.clone(), one.clone())),
+            News::Gone(instance) => drop(all.remove(instance)),
+        }
+        Heard::Yes
     }
 }
 
@@ -164,6 +206,11 @@ impl Director {
     pub(crate) fn counter(&self, name: &str) -> u64 {
         let counters = self.status().counters;
         counters.into_iter().find(|(known, _)| known == name).expect("it is counted").1
+    }
+
+    /// Ends it as a crash does: everything stays as it is.
+    pub(crate) fn hand_over(mut self) {
+        self.handle.take().expect("it runs").hand_over();
     }
 
     pub(crate) fn stop(mut self) {

@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod guarded;
 mod owner;
 mod routing;
 
