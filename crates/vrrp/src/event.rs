@@ -99,7 +99,7 @@ pub enum EventKind {
         /// The configured one.
         own: Centiseconds,
     },
-    /// An address that was gone from its interface was added again.
+    /// An address that was gone from its interface, or was refused before, was added.
     PutBack {
         /// The address.
         address: VirtualAddress,
@@ -159,8 +159,8 @@ impl fmt::Display for Event {
             EventKind::PutBack { address: VirtualAddress { address, prefix, interface, .. } } => {
                 write!(
                     f,
-                    "{address}/{prefix} was removed from {interface} by another program, and is put \
-                     back; more of these within a minute are only counted"
+                    "{address}/{prefix} was missing on {interface}, and is put back; more of these \
+                     within a minute are only counted"
                 )
             }
             EventKind::RoutingPutBack { what } => write!(

@@ -9,7 +9,7 @@ use netif::NewAddress;
 
 use super::announcer::Announcer;
 use super::worker::{Runner, Worker};
-use crate::event::State;
+use crate::event::{Event, EventKind, State};
 use crate::instance::Input;
 use crate::spec::{Priority, VirtualAddress};
 use crate::standing::{Role, Standing};
@@ -20,7 +20,7 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// Why an instance cannot be master, and until when that is believed.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct Unfit {
     pub(super) reason: String,
     pub(super) until: Instant,
 }
@@ -29,31 +29,42 @@ impl Worker {
     pub(super) fn add_addresses(&mut self, at: usize, addresses: &[VirtualAddress]) {
         let mut refused = Vec::new();
         for address in addresses {
-            match self.netlink.add_address(&netif_address(address)) {
-                Ok(is_new) => {
-                    self.interfaces.note_added(address);
-                    if is_new {
-                        self.added.insert(address.into());
-                    }
-                }
-                Err(error) => refused.push(error.to_string()),
+            if let Err(error) = self.add_address(at, address) {
+                refused.push((words(address), error));
             }
         }
         let all = self.runners[at].instance.spec().all_addresses().count();
         if all > 0 && refused.len() == all {
             let until = Instant::now() + RETRY;
-            let reason = refused.swap_remove(0);
-            self.runners[at].refused = Some(Refused { reason: reason.clone(), until });
+            let (_, reason) = refused.swap_remove(0);
+            self.runners[at].unfit = Some(Unfit { reason: reason.clone(), until });
             self.look_again_before(until);
             return self.handle(at, Input::Down(reason));
         }
-        for error in refused {
-            self.trouble(at, error);
+        for (words, error) in refused {
+            self.is_refused(at, words, error);
         }
     }
 
+    /// Whether it was not there; or why it cannot be, in words.
+    fn add_address(&mut self, at: usize, own: &VirtualAddress) -> Result<bool, String> {
+        let added = self.netlink.add_address(&netif_address(own));
+        let is_new = added.map_err(|error| error.to_string())?;
+        self.interfaces.note_added(own);
+        self.is_not_refused(at, &words(own));
+        if is_new {
+            self.added.insert(own.into());
+        }
+        Ok(is_new)
+    }
+
     pub(super) fn remove_addresses(&mut self, at: usize, addresses: &[VirtualAddress]) {
+        if let Some(announcer) = &mut self.announcer {
+            let gone: Vec<IpAddr> = addresses.iter().map(|own| own.address).collect();
+            announcer.withdraw(&self.runners[at].instance.spec().name, &gone);
+        }
         for address in addresses {
+            self.is_not_refused(at, &words(address));
             let wanted = |runner: &Runner| {
                 let instance = &runner.instance;
                 instance.state() == State::Master
@@ -115,32 +126,28 @@ impl Worker {
                     && self.interfaces.index(&own.interface) == Some(gone.index)
             });
             if let Some(own) = own.cloned() {
-                self.restore(at, own);
+                self.restore_address(at, own);
             }
         }
     }
 
     /// The masters' addresses that are not there come back: news were lost, or one was refused.
-    pub(super) fn restore_missing(&mut self) {
+    pub(super) fn restore_addresses(&mut self) {
         for at in self.masters() {
             let spec = self.runners[at].instance.spec();
             let missing = spec.all_addresses().filter(|own| !self.interfaces.has(own));
             for own in missing.cloned().collect::<Vec<_>>() {
-                self.restore(at, own);
+                self.restore_address(at, own);
             }
         }
     }
 
-    fn restore(&mut self, at: usize, own: VirtualAddress) {
-        match self.netlink.add_address(&netif_address(&own)) {
+    fn restore_address(&mut self, at: usize, own: VirtualAddress) {
+        match self.add_address(at, &own) {
             // The news was of a removal before the address was added.
             Ok(false) => {}
-            Ok(true) => {
-                self.interfaces.note_added(&own);
-                self.added.insert((&own).into());
-                self.handle(at, Input::PutBack(own));
-            }
-            Err(error) => self.trouble(at, error.to_string()),
+            Ok(true) => self.handle(at, Input::PutBack(own)),
+            Err(error) => self.is_refused(at, words(&own), error),
         }
     }
 
@@ -154,14 +161,31 @@ impl Worker {
         for address in addresses {
             of_interface.entry(&address.interface).or_default().push(address.address);
         }
-        let repeat = self.runners[at].instance.spec().announce.repeat;
+        let spec = self.runners[at].instance.spec();
+        let now = Instant::now();
         for (interface, addresses) in of_interface {
-            let sent = announcer(&mut self.announcer)
-                .and_then(|announcer| announcer.announce(interface, &addresses, repeat));
-            if let Err(error) = sent {
-                self.trouble(at, format!("telling the neighbours on {interface}: {error}"));
+            let queued = announcer(&mut self.announcer).and_then(|announcer| {
+                announcer.announce(&spec.name, interface, &addresses, spec.announce.repeat, now)
+            });
+            if let Err(error) = queued {
+                self.trouble(at, not_told(interface, &error));
             }
         }
+        self.send_announcements(now);
+    }
+
+    /// Sends what waits for room in an interface's queue.
+    pub(super) fn send_announcements(&mut self, now: Instant) {
+        let Some(announcer) = &mut self.announcer else { return };
+        for (burst, error) in announcer.send(now) {
+            let kind = EventKind::Trouble(not_told(&burst.interface, &error));
+            self.say(Event { instance: burst.instance.clone(), kind });
+        }
+    }
+
+    /// When [`Worker::send_announcements`] is due.
+    pub(super) fn announcements_at(&self) -> Option<Instant> {
+        self.announcer.as_ref().and_then(Announcer::again_at)
     }
 }
 
@@ -175,6 +199,14 @@ pub(super) fn announcer(opened: &mut Option<Announcer>) -> io::Result<&mut Annou
         Some(announcer) => Ok(announcer),
         None => Ok(opened.insert(Announcer::open()?)),
     }
+}
+
+fn not_told(interface: &str, error: &io::Error) -> String {
+    format!("telling the neighbours on {interface}: {error}")
+}
+
+fn words(address: &VirtualAddress) -> String {
+    format!("address {}", netif_address(address))
 }
 
 /// A virtual address is no source of what this host begins: it may leave at any moment.

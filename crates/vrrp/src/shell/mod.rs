@@ -16,6 +16,7 @@ mod guarded;
 mod interfaces;
 mod paths;
 mod probe;
+mod restore;
 mod routing;
 mod schedule;
 mod socket;

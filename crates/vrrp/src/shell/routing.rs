@@ -1,24 +1,15 @@
 //! The masters' routes and rules in the kernel.
-//!
-//! One that cannot be added ends no role: the addresses may serve without it. It is said, shown,
-//! and tried again.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use netif::{Netlink, Route, Rule};
 
+use super::restore::RETRY;
 use super::worker::Worker;
 use crate::event::State;
 use crate::instance::Input;
 use crate::routing::Routing;
 use crate::standing::Standing;
-
-/// From the first news of a change until it is looked what is missing: whoever deletes one route
-/// deletes more.
-const SETTLE: Duration = Duration::from_millis(20);
-
-/// After one was refused, until it is tried again.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// One of them, to be added.
 enum Item<'a> {
@@ -46,19 +37,13 @@ impl Worker {
             Item::Route(route) => self.netlink.add_route(route),
             Item::Rule(rule) => self.netlink.add_rule(rule),
         };
-        let runner = &mut self.runners[at];
         match added {
             Ok(added) => {
-                runner.refused_routing.remove(&words);
+                self.is_not_refused(at, &words);
                 added
             }
             Err(error) => {
-                let error = error.to_string();
-                let before = runner.refused_routing.insert(words, error.clone());
-                if before.as_ref() != Some(&error) {
-                    self.trouble(at, error);
-                }
-                self.look_at_routing_before(Instant::now() + RETRY);
+                self.is_refused(at, words, error.to_string());
                 false
             }
         }
@@ -73,7 +58,7 @@ impl Worker {
             }
         }
         for words in routing.words() {
-            self.runners[at].refused_routing.remove(&words);
+            self.is_not_refused(at, &words);
         }
         for error in delete(&mut self.netlink, &gone) {
             self.trouble(at, error);
@@ -82,23 +67,17 @@ impl Worker {
 
     /// Something has changed that routes depend on.
     pub(super) fn look_at_routing_soon(&mut self) {
-        if !self.have_routing(&self.masters()) {
-            return;
+        if self.have_routing(&self.masters()) {
+            self.restore_soon();
         }
-        self.look_at_routing_before(Instant::now() + SETTLE);
     }
 
     fn have_routing(&self, these: &[usize]) -> bool {
         these.iter().any(|&at| !self.runners[at].instance.spec().routing.is_empty())
     }
 
-    fn look_at_routing_before(&mut self, at: Instant) {
-        self.routing_at = Some(self.routing_at.map_or(at, |before| before.min(at)));
-    }
-
     /// The masters' routes and rules that are not there come back.
     pub(super) fn restore_routing(&mut self) {
-        self.routing_at = None;
         let masters = self.masters();
         if !self.have_routing(&masters) {
             return;
@@ -108,7 +87,7 @@ impl Worker {
             Ok(present) => present,
             Err(error) => {
                 self.trouble_everywhere(&error.to_string());
-                return self.look_at_routing_before(Instant::now() + RETRY);
+                return self.restore_before(Instant::now() + RETRY);
             }
         };
         for at in masters {

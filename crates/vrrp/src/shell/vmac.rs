@@ -63,7 +63,7 @@ impl Worker {
         }
         if self.runners[at].instance.state() == State::Master {
             self.set_vmac(at, true);
-            self.restore_missing();
+            self.restore_addresses();
             self.look_at_routing_soon();
         }
         Ok(())

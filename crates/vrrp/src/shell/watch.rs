@@ -49,7 +49,7 @@ impl Worker {
         match looked {
             Ok((links, addresses)) => {
                 self.interfaces = Interfaces::new(links, addresses);
-                self.restore_missing();
+                self.restore_addresses();
             }
             Err(error) => self.trouble_everywhere(&format!("reading the interfaces: {error}")),
         }
@@ -76,8 +76,8 @@ impl Worker {
             self.look_at_paths(at);
             let vmac = self.ensure_vmac(at);
             let spec = self.runners[at].instance.spec();
-            let mut readiness = match &self.runners[at].refused {
-                Some(refused) if now < refused.until => Err(refused.reason.clone()),
+            let mut readiness = match &self.runners[at].unfit {
+                Some(unfit) if now < unfit.until => Err(unfit.reason.clone()),
                 _ => self.interfaces.readiness(spec, |own| self.is_virtual(own)),
             };
             if let (Ok(_), Err(reason)) = (&readiness, vmac) {

@@ -10,7 +10,7 @@ use netif::{Monitor, Netlink};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::addresses::Refused;
+use super::addresses::Unfit;
 use super::announcer::Announcer;
 use super::guarded::Teller;
 use super::interfaces::Interfaces;
@@ -48,10 +48,10 @@ pub(super) struct Runner {
     pub(super) readiness: Option<Result<(u32, IpAddr), String>>,
     /// The number of the interface with the virtual MAC.
     pub(super) vmac: Option<u32>,
-    /// Its addresses were refused.
-    pub(super) refused: Option<Refused>,
-    /// Its routes and rules that were refused, in words, and why.
-    pub(super) refused_routing: BTreeMap<String, String>,
+    /// All its addresses were refused.
+    pub(super) unfit: Option<Unfit>,
+    /// Which of its addresses, routes and rules were refused, in words, and why.
+    pub(super) refused: BTreeMap<String, String>,
     /// The last advert could not be sent, and that was said.
     pub(super) send_failed: bool,
     pub(super) paths: BTreeMap<Heartbeat, PathRunner>,
@@ -95,8 +95,8 @@ pub(super) struct Worker {
     pub(super) events: Sender<Event>,
     /// When to look at the interfaces without news of them: something did not work.
     pub(super) look_again_at: Option<Instant>,
-    /// When to look whether the masters' routes and rules are there.
-    pub(super) routing_at: Option<Instant>,
+    /// When to look whether what the masters hold is there.
+    pub(super) restore_at: Option<Instant>,
     /// The monitor tells of routes and rules.
     pub(super) watches_routing: bool,
     /// Until then the kernel's news are not asked for.
@@ -137,7 +137,7 @@ impl Worker {
             commands,
             events,
             look_again_at: None,
-            routing_at: None,
+            restore_at: None,
             watches_routing: false,
             monitor_paused: false,
             raised: BTreeMap::new(),
@@ -157,8 +157,9 @@ impl Worker {
         loop {
             self.settle();
             let beat = self.teller.as_ref().map(Teller::beat_at);
-            let others = [self.look_again_at, self.routing_at, beat].into_iter().flatten();
-            let next = others.chain(self.schedule.next()).min();
+            let others =
+                [self.look_again_at, self.restore_at, self.announcements_at(), beat].into_iter();
+            let next = others.flatten().chain(self.schedule.next()).min();
             let timeout = async {
                 match next {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -212,8 +213,8 @@ impl Worker {
             sender: None,
             readiness: None,
             vmac: None,
-            refused: None,
-            refused_routing: BTreeMap::new(),
+            unfit: None,
+            refused: BTreeMap::new(),
             send_failed: false,
             paths: BTreeMap::new(),
             told: None,
@@ -266,8 +267,11 @@ impl Worker {
             self.look_again();
             self.look_at_interfaces();
         }
-        if self.routing_at.is_some_and(|at| at <= now) {
-            self.restore_routing();
+        if self.restore_at.is_some_and(|at| at <= now) {
+            self.restore();
+        }
+        if self.announcements_at().is_some_and(|at| at <= now) {
+            self.send_announcements(now);
         }
         self.beat(now);
     }
@@ -305,9 +309,9 @@ impl Worker {
                 address.held = self.interfaces.has(&address.address);
             }
             for one in &mut status.routing {
-                one.held &= !runner.refused_routing.contains_key(&one.what);
+                one.held &= !runner.refused.contains_key(&one.what);
             }
-            status.troubles.extend(runner.refused_routing.values().cloned());
+            status.troubles.extend(runner.refused.values().cloned());
             status
         });
         Statuses { instances: instances.collect(), groups: self.group_statuses() }

@@ -10,7 +10,9 @@ mod guarded;
 mod owner;
 mod routing;
 
-use vrrp::{EventKind, InstanceSpec, State, VirtualAddress};
+use std::time::{Duration, Instant};
+
+use vrrp::{Announce, Centiseconds, EventKind, InstanceSpec, State, VirtualAddress};
 
 use bench::{Link, spec};
 
@@ -77,6 +79,32 @@ fn the_neighbours_learn_the_masters_mac() {
     assert!(link.ip(0, "address show dev v0 deprecated").contains("2001:db8::100/64"));
 }
 
+/// More announcements at once than the interface's queue takes.
+#[test]
+fn a_full_queue_delays_announcements_and_loses_none() {
+    let link = Link::new("queue");
+    // Tokens for 47 frames of ARP, and room for 23 more; then one each third of a millisecond.
+    link.exec(0, "tc qdisc add dev v0 root tbf rate 1mbit burst 2000 limit 1000");
+    let addresses: Vec<String> = (100..220).map(|last| format!("10.0.0.{last}")).collect();
+    for address in &addresses {
+        link.ip(1, &format!("neighbour add {address} lladdr 02:00:00:00:00:99 dev v0 nud stale"));
+    }
+    let prefixed: Vec<String> = addresses.iter().map(|address| format!("{address}/24")).collect();
+    let prefixed: Vec<&str> = prefixed.iter().map(String::as_str).collect();
+    let once = Announce { repeat: 1, delay: Duration::ZERO, refresh: Duration::ZERO };
+    let spec = InstanceSpec {
+        announce: once,
+        advert_interval: Centiseconds::SECOND,
+        ..spec(100, &prefixed)
+    };
+    let mut director = link.start(0, spec);
+    director.wait_for(State::Master);
+    let start = Instant::now();
+    while link.ip(1, "neighbour show dev v0").contains("02:00:00:00:00:99") {
+        assert!(start.elapsed() < bench::DEADLINE, "not all of them are told");
+    }
+}
+
 #[test]
 fn what_another_program_removes_is_put_back() {
     let link = Link::new("put-back");
@@ -113,6 +141,32 @@ fn without_its_addresses_nobody_is_master() {
     link.ip(0, "link delete d0");
     let reason = director.status().reason;
     assert!(reason.starts_with("netif: ") || reason.contains("d0"), "{reason}");
+}
+
+/// The others serve meanwhile.
+#[test]
+fn an_address_that_is_refused_is_tried_again() {
+    let link = Link::new("refused-one");
+    link.ip(0, "link add d0 type bridge");
+    link.ip(0, "link set d0 up");
+    link.exec(0, "sysctl -qw net.ipv6.conf.d0.disable_ipv6=1");
+    let elsewhere = VirtualAddress::new("2001:db8:1::100".parse().unwrap(), 64, "d0");
+    let spec =
+        InstanceSpec { excluded_addresses: vec![elsewhere], ..spec(100, &["10.0.0.100/24"]) };
+    let mut director = link.start(0, spec);
+    let trouble = director.wait(|kind| match kind {
+        EventKind::Trouble(text) => Some(text.clone()),
+        _ => None,
+    });
+    director.wait_for(State::Master);
+    let status = director.status();
+    assert_eq!(status.troubles, [trouble]);
+    assert!(status.troubles[0].starts_with("netif: add address 2001:db8:1::100/64 on d0: "));
+    assert_eq!(status.addresses.iter().map(|one| one.held).collect::<Vec<_>>(), [true, false]);
+    link.exec(0, "sysctl -qw net.ipv6.conf.d0.disable_ipv6=0");
+    director.wait(|kind| matches!(kind, EventKind::PutBack { .. }).then_some(()));
+    assert!(link.has(0, "2001:db8:1::100/64"));
+    assert_eq!(director.status().troubles, Vec::<String>::new());
 }
 
 /// What a neighbour sees of the address is one MAC, whichever director is master; a clean end

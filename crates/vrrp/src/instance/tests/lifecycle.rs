@@ -218,8 +218,8 @@ fn excluded_addresses_move_but_are_in_no_packet() {
 #[test]
 fn an_address_that_is_put_back_is_announced_and_said_once_a_minute() {
     let mut bench = Bench::master(spec(100));
-    let said = "vrrp VI_1: 10.0.0.100/24 was removed from eth0 by another program, and is put back; \
-                more of these within a minute are only counted";
+    let said = "vrrp VI_1: 10.0.0.100/24 was missing on eth0, and is put back; more of these within \
+                a minute are only counted";
     let put_back = Input::PutBack(vip("10.0.0.100"));
     assert_eq!(bench.input(put_back.clone()), [said, "announce 10.0.0.100"]);
     assert_eq!(bench.input(put_back.clone()), ["announce 10.0.0.100"]);
