@@ -64,6 +64,7 @@ impl Keepsake {
         }
         self.coming.push_str(&piece.text);
         if piece.last {
+            self.coming.shrink_to_fit();
             self.whole = Some(std::mem::take(&mut self.coming));
         }
     }
