@@ -61,6 +61,36 @@ fn a_drain_waits_for_open_connections_and_survives_a_restart() {
     });
 }
 
+/// lvsctl says that the server is still held, and how that ends.
+fn not_enabled(lvsd: &Lvsd, arguments: &str, words: &str) -> Result<()> {
+    let output = lvsd.lvsctl(arguments)?;
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let says = errors.contains("not enabled") && errors.contains(words);
+    ensure!(output.status.code() == Some(1) && says, "lvsctl {arguments}: {output:?}");
+    Ok(())
+}
+
+#[test]
+fn whoever_takes_out_all_or_takes_back_too_little_hears_of_it() {
+    Cluster::run(|cluster| {
+        let lvsd = fixed_director(cluster, &web(HTTP_CHECK))?;
+        let [rs1, rs2, rs3] = cluster.servers.each_ref().map(integration::nginx::Server::address);
+        for server in [rs1, rs2] {
+            let shown = lvsctl(&lvsd, &format!("drain {}", server.ip()))?;
+            ensure!(shown == format!("web {server}: draining\n"), "{shown}");
+        }
+        let shown = lvsctl(&lvsd, &format!("disable {rs3}"))?;
+        ensure!(shown.contains("nobody takes new connections"), "{shown}");
+        lvsctl(&lvsd, &format!("enable {rs3}"))?;
+        let words = format!("`lvsctl enable {}` takes it back", rs1.ip());
+        not_enabled(&lvsd, &format!("enable {rs1} --service web"), &words)?;
+        lvsctl(&lvsd, &format!("enable {}", rs1.ip()))?;
+        lvsctl(&lvsd, &format!("enable {}", rs2.ip()))?;
+        wait_weights(&cluster.lb1, &all_weights(cluster), FAR)?;
+        Ok(())
+    });
+}
+
 #[test]
 fn a_removed_server_drains_and_a_reload_cuts_no_connection() {
     Cluster::run(|cluster| {
@@ -119,6 +149,12 @@ fn other_weights_disabling_and_the_maintenance_directory() {
         let mut without = all_weights(cluster);
         without.remove(&rs3);
         wait_weights(&cluster.lb1, &without, FAR)?;
+        // A weight does not bring it back, and nobody is told that it were enabled.
+        let shown = lvsctl(&lvsd, &format!("weight {rs3} 5"))?;
+        let note = format!("note: web {rs3}: drained by the file {} in the maint", rs3.ip());
+        ensure!(shown.contains(&note), "{shown}");
+        ensure!(cluster.lb1.weights(SERVICE)? == Some(without));
+        not_enabled(&lvsd, &format!("enable {rs3}"), "it ends when the file is removed")?;
         fs::remove_file(&file)?;
         wait_weights(&cluster.lb1, &all_weights(cluster), FAR)?;
 

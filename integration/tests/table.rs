@@ -116,6 +116,61 @@ fn a_broken_file_changes_nothing() {
     });
 }
 
+/// One sentence tells what is missing; the other services do not suffer.
+#[test]
+fn a_kernel_without_the_scheduler_and_a_state_dir_that_is_none() {
+    Cluster::run(|cluster| {
+        // The lab's `state_dir`.
+        let state = cluster.lb1.folder().join("state");
+        std::fs::write(&state, "")?;
+        let toml = format!(
+            "{}[virtual_server.other]\nfwmark = 5\n\
+             scheduler = \"wlcc\"\nreal_servers = [{{ address = \"{}:0\" }}]\n",
+            web(HTTP_CHECK),
+            SERVERS[0]
+        );
+        let mut lvsd = fixed_director(cluster, &toml)?;
+        lvsd.wait_log("scheduler wlcc is not in this kernel (modprobe ip_vs_wlcc)", FAR)?;
+        lvsd.wait_log("did you mean `wlc`?", FAR)?;
+        let line = lvsd.wait_log(&format!("state file {}/owned.json", state.display()), FAR)?;
+        ensure!(line.contains("after a restart, services that lvsd created"), "{line}");
+        let shown = text(&lvsd.lvsctl("status")?.stdout);
+        ensure!(shown.contains("scheduler wlcc is not in this kernel"), "{shown}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_sync_daemon_runs_on_with_short_messages_and_stops_with_its_section() {
+    Cluster::run(|cluster| {
+        let table = web(HTTP_CHECK);
+        let daemon = "[ipvs.sync_daemon]\ninterface = \"eth0\"\nrole = \"both\"\n\
+                      max_length = 512\n\n[virtual_server.web]";
+        let mut lvsd = fixed_director(cluster, &table.replace("[virtual_server.web]", daemon))?;
+        lvsd.wait_log("NEW_DAEMON Master on eth0", FAR)?;
+        lvsd.wait_log("NEW_DAEMON Backup on eth0", FAR)?;
+        // A repair means that lvsd has looked at the table since.
+        for _ in 0..2 {
+            cluster.lb1.exec(&format!("ipvsadm -d -t {SERVICE} -r {}:80", SERVERS[0]))?;
+            wait_weights(&cluster.lb1, &all_weights(cluster), FAR)?;
+        }
+        let log = lvsd.log();
+        ensure!(!log.contains("the sync daemon's settings differ"), "{log}");
+
+        // The kernel takes no real server of the other family beside it.
+        cluster.lb1.exec("ipvsadm -A -f 9 -s rr")?;
+        let refused = cluster.lb1.output("ipvsadm -a -f 9 -r [2001:db8::1]:0 -i")?;
+        ensure!(!refused.status.success(), "{refused:?}");
+
+        lvsd.reload(&table)?;
+        lvsd.wait_log("DEL_DAEMON Backup: the sync daemon is no longer defined", FAR)?;
+        let running = cluster.lb1.exec("ipvsadm -Ln --daemon")?;
+        ensure!(!running.contains("eth0"), "{running}");
+        cluster.lb1.exec("ipvsadm -a -f 9 -r [2001:db8::1]:0 -i")?;
+        Ok(())
+    });
+}
+
 #[test]
 fn a_reload_does_exactly_the_difference() {
     let first = format!(
