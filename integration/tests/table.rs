@@ -132,8 +132,9 @@ fn a_kernel_without_the_scheduler_and_a_state_dir_that_is_none() {
         let mut lvsd = fixed_director(cluster, &toml)?;
         lvsd.wait_log("scheduler wlcc is not in this kernel (modprobe ip_vs_wlcc)", FAR)?;
         lvsd.wait_log("did you mean `wlc`?", FAR)?;
-        let line = lvsd.wait_log(&format!("state file {}/owned.json", state.display()), FAR)?;
-        ensure!(line.contains("after a restart, services that lvsd created"), "{line}");
+        let line = lvsd.wait_log("after a restart, services that lvsd created", FAR)?;
+        let file = format!("state file {}/owned.json", state.display());
+        ensure!(line.contains(&file), "{line}");
         let shown = text(&lvsd.lvsctl("status")?.stdout);
         ensure!(shown.contains("scheduler wlcc is not in this kernel"), "{shown}");
         Ok(())
