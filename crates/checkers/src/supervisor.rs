@@ -327,9 +327,8 @@ impl Entry {
     /// Programs count for the server that they ask about.
     fn ticket(&self) -> Ticket {
         let Monitor { target, check } = &*self.monitor;
-        let connect = check.kind.connect();
-        let asked = connect.map_or(*target, |connect| connect.destination(*target));
-        Ticket { host: asked.ip(), silent: self.silent }
+        let host = check.kind.connect().map_or_else(|| target.ip(), |c| c.host(*target));
+        Ticket { host, silent: self.silent }
     }
 
     /// From the start of the run that has just ended to that of the next.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::outcome::{Cause, Failure};
-use crate::spec::{Check, Kind, TcpCheck, Timing};
+use crate::spec::{Check, Connect, Kind, TcpCheck, Timing, Via};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -30,13 +30,13 @@ struct World {
 
 impl World {
     fn new(max_in_flight: usize) -> Self {
+        Self::limited(max_in_flight, 100_000)
+    }
+
+    fn limited(total: usize, per_host: usize) -> Self {
         let t0 = Instant::now();
         Self {
-            supervisor: Supervisor::new(
-                7,
-                Limits { total: max_in_flight, per_host: 100_000, tick: Duration::ZERO },
-                t0,
-            ),
+            supervisor: Supervisor::new(7, Limits { total, per_host, tick: Duration::ZERO }, t0),
             t0,
             now: t0,
             running: BTreeMap::new(),
@@ -362,6 +362,29 @@ fn no_more_probes_than_allowed_run_at_a_time_and_the_longest_due_goes_first() {
         }
     }
     assert_eq!(started, order);
+}
+
+/// Many servers have the same virtual address: a check that goes to it counts for its server.
+#[test]
+fn the_limit_of_a_host_is_that_of_the_server_behind_the_virtual_address() {
+    let through = |server: u8, port| {
+        let connect = Connect {
+            address: Some([203, 0, 113, 1].into()),
+            mark: Some(server.into()),
+            via: Via::VirtualAddress,
+            ..Connect::default()
+        };
+        let kind = Kind::Tcp(TcpCheck { connect, ..TcpCheck::default() });
+        let check = Check { kind, timing: timing() };
+        Monitor { target: ([192, 0, 2, server], port).into(), check: check.into() }
+    };
+    let mut world = World::limited(100, 1);
+    let monitors = [through(1, 80), through(1, 81), through(2, 80), through(3, 80)];
+    world.set(monitors.into_iter().map(|monitor| (monitor, Start::Unknown)).collect());
+    while world.step(SECOND) {}
+    let mut hosts: Vec<_> = world.running.values().map(|monitor| monitor.target.ip()).collect();
+    hosts.sort_unstable();
+    assert_eq!(hosts, [1, 2, 3].map(|server| std::net::IpAddr::from([192, 0, 2, server])));
 }
 
 #[test]

@@ -42,6 +42,14 @@ impl Connect {
         )
     }
 
+    /// The host that a probe of `target` ends on: of a virtual address the server behind it.
+    pub fn host(&self, target: SocketAddr) -> IpAddr {
+        match self.via {
+            Via::Server => self.destination(target).ip(),
+            Via::VirtualAddress => target.ip(),
+        }
+    }
+
     /// The virtual address that a probe goes to through its server, and the mark that leads it
     /// there; `None` if it goes straight.
     pub fn path(&self) -> Option<(IpAddr, u32)> {
