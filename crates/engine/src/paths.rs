@@ -61,7 +61,10 @@ fn service(
         service: Service {
             key,
             scheduler: "rr".parse().ok()?,
-            flags: ServiceFlags::NONE,
+            // IPVS finds a connection's entry by its addresses and ports alone, and those of all
+            // servers differ in the source port alone: without an entry (IPVS keeps this to UDP) no
+            // datagram goes where one from the same port went before.
+            flags: ServiceFlags::ONE_PACKET,
             persistence: None,
             persistence_engine: None,
         },

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use checkers::{Check, Connect, Kind, Monitor, State, TcpCheck, Timing, Via};
 use common::{Bench, destination, table, tcp_check, virtual_server};
 use config::{RealServer, VirtualServer};
+use ipvs::ServiceFlags;
 
 const WEB: &str = "tcp 192.0.2.10:80";
 const A: &str = "198.51.100.1:80";
@@ -52,6 +53,10 @@ fn each_server_has_its_service_and_keeps_it_while_it_is_down() {
             "NEW_DEST fwmark 102 -> 198.51.100.2:0 dr 1: the way of the checks of virtual server web",
         ]
     );
+    let flags: Vec<ServiceFlags> =
+        bench.table.services.iter().map(|one| one.entry.service.flags).collect();
+    let path = ServiceFlags::ONE_PACKET;
+    assert_eq!(flags, [ServiceFlags::NONE, path, path], "no entry that another's datagram meets");
     let view = bench.engine.view(&bench.table, bench.now);
     assert_eq!(view.services.len(), 1, "they are no virtual servers");
     assert!(view.unmanaged.is_empty(), "and not a stranger's");
