@@ -132,6 +132,19 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                 self.received.drain(..reply.length);
                 return Ok(reply);
             }
+            self.receive_line(to).await?;
+        }
+    }
+
+    /// Receives until a line has ended, or has become too long: with less there is nothing new to
+    /// find, and to look at all that has come after each of a server's bytes takes long.
+    async fn receive_line(&mut self, to: &str) -> Result<(), Stop> {
+        let before = self.received.len();
+        let mut searched = before;
+        while !self.received[searched..].contains(&b'\n')
+            && self.received.len() - before < smtp::LINE
+        {
+            searched = self.received.len();
             let reading = self.stream.read_buf(&mut self.received);
             let read =
                 self.deadline.within(&format!("waiting for the reply ({to})"), reading).await;
@@ -143,6 +156,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                 return Err(Stop::failed(Cause::Closed, text));
             }
         }
+        Ok(())
     }
 }
 
@@ -169,4 +183,35 @@ fn expect(to: &str, reply: &Reply, code: u16) -> Result<(), Stop> {
     }
     let text = format!("{to}: {} (expected {code})", reply.words());
     Err(Stop::failed(Cause::Status(reply.code), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// A server that sends each of `parts` by itself, and then closes.
+    fn sending(parts: &[&'static [u8]]) -> impl AsyncRead + AsyncWrite + Unpin + use<> {
+        let empty: Box<dyn AsyncRead + Send + Unpin> = Box::new(tokio::io::empty());
+        let all = parts.iter().rev().fold(empty, |after, part| Box::new(part.chain(after)));
+        tokio::io::join(all, tokio::io::sink())
+    }
+
+    /// Else a reply of 128 KiB that comes byte by byte is looked at 128 Ki times.
+    #[tokio::test]
+    async fn a_reply_is_looked_at_when_a_line_has_ended() {
+        let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
+        let parts: [&[u8]; 7] = [b"2", b"20-", b"a\r", b"\n", b"220 ", b"b\r\nmo", b"re"];
+        let mut session = Session::new(sending(&parts), &deadline);
+        session.receive_line("greeting").await.unwrap();
+        assert_eq!(session.received, b"220-a\r\n");
+        session.receive_line("greeting").await.unwrap();
+        assert_eq!(session.received, b"220-a\r\n220 b\r\nmo");
+
+        let part: &[u8] = &[b'2'; smtp::LINE / 2];
+        let mut session = Session::new(sending(&[part, part, part]), &deadline);
+        session.receive_line("greeting").await.unwrap();
+        assert_eq!(session.received.len(), smtp::LINE);
+    }
 }
