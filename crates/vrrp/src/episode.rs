@@ -1,118 +1,85 @@
-//! What should not be, from its first sign to its last: each is reported once. Pure.
+//! The troubles that are not over, from their first sign to their last: each is reported once. Pure.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::spec::Heartbeat;
+use crate::trouble::{Subject, Trouble};
 
-/// What should not be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trouble {
-    /// Another director's adverts name other virtual addresses.
-    OtherAddresses {
-        /// The other director.
-        peer: IpAddr,
-        /// Those that only it names.
-        theirs: Vec<IpAddr>,
-        /// Those that only this one names.
-        ours: Vec<IpAddr>,
-    },
-    /// This director is master, and another machine answers for one of its addresses.
-    AddressTaken {
-        /// The address.
-        address: IpAddr,
-        /// The MAC address of the other machine.
-        mac: [u8; 6],
-    },
-    /// No advert arrives, and yet a machine answers for one of the addresses.
-    SilentMaster {
-        /// The address.
-        address: IpAddr,
-        /// The machine's MAC address.
-        mac: [u8; 6],
-    },
-    /// The master lives, as this path tells, but its adverts do not arrive on the link.
-    LinkSilent(Heartbeat),
-    /// The master's adverts arrive on the link, but not over this path.
-    PathSilent(Heartbeat),
+/// Invented senders must not fill memory, logs, or the queues of scripts: so many troubles of one
+/// kind are open at a time, where whoever sends chooses the subject.
+const MOST_OF_A_KIND: usize = 32;
+
+/// A trouble that comes and goes is one trouble: good news end it only when its last sign was so
+/// long ago.
+const CALM: Duration = Duration::from_secs(5);
+
+/// One trouble.
+#[derive(Debug)]
+struct Episode {
+    /// As its last sign has it.
+    trouble: Trouble,
+    last: Instant,
+    /// When it is over, unless there is a further sign.
+    until: Instant,
 }
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OtherAddresses { peer, theirs, ours } => {
-                write!(f, "{peer} has other virtual addresses")?;
-                for (who, only) in [("there", theirs), ("here", ours)] {
-                    if !only.is_empty() {
-                        let only: Vec<String> = only.iter().map(ToString::to_string).collect();
-                        write!(f, "; only {who}: {}", only.join(", "))?;
-                    }
-                }
-                f.write_str("; make them equal")
-            }
-            Self::AddressTaken { address, mac } => write!(
-                f,
-                "{} answers for {address} too: another machine has this address",
-                Mac(*mac)
-            ),
-            Self::SilentMaster { address, mac } => write!(
-                f,
-                "no advert arrives, but {} answers for {address}: is VRRP there stuck, or filtered \
-                 on the way?",
-                Mac(*mac)
-            ),
-            Self::LinkSilent(path) => write!(
-                f,
-                "the master's adverts arrive over heartbeat {path} alone: look at the link between \
-                 the directors"
-            ),
-            Self::PathSilent(path) => write!(
-                f,
-                "the master's adverts do not arrive over heartbeat {path}; they do on the link"
-            ),
-        }
-    }
-}
-
-struct Mac([u8; 6]);
-
-impl fmt::Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
-/// The episodes that are not over, and until when each is not, unless there is a further sign.
+/// The troubles that are not over.
 #[derive(Debug, Default)]
-pub(crate) struct Episodes(BTreeMap<Trouble, Instant>);
+pub(crate) struct Episodes(BTreeMap<Subject, Episode>);
 
 impl Episodes {
-    /// A sign of it. Whether it is the first one.
-    pub(crate) fn open(&mut self, trouble: Trouble, until: Instant) -> bool {
-        self.0.insert(trouble, until).is_none()
+    /// A sign of it, which keeps it open for so long. Whether it is to be told: it is the first one.
+    pub(crate) fn open(&mut self, trouble: Trouble, lasts: Duration, now: Instant) -> bool {
+        let subject = trouble.subject();
+        let is_known = self.0.contains_key(&subject);
+        if !is_known && subject.is_chosen_by_the_sender() {
+            let open = self.0.keys().filter(|open| open.is_of_the_kind_of(&subject));
+            if open.count() >= MOST_OF_A_KIND {
+                return false;
+            }
+        }
+        self.0.insert(subject, Episode { trouble, last: now, until: now + lasts });
+        !is_known
     }
 
-    /// It is over. Whether it had been there.
-    pub(crate) fn close(&mut self, trouble: &Trouble) -> bool {
-        self.0.remove(trouble).is_some()
+    /// It is over. Gives it as it was, if it had been there.
+    pub(crate) fn close(&mut self, subject: &Subject) -> Option<Trouble> {
+        self.0.remove(subject).map(|episode| episode.trouble)
     }
 
-    /// One that has had no further sign in time.
-    pub(crate) fn expire(&mut self, now: Instant) -> Option<Trouble> {
-        let over = self.0.iter().find(|(_, until)| now >= **until)?.0.clone();
-        self.0.remove(&over);
-        Some(over)
+    /// Good news of these, from somebody who sends every so often: they are over, but for those
+    /// with a sign just now.
+    pub(crate) fn calm(
+        &mut self,
+        interval: Duration,
+        now: Instant,
+        is_good: impl Fn(&Subject) -> bool,
+    ) -> Vec<Trouble> {
+        let patience = CALM.max(interval * 3);
+        self.take(|subject, episode| is_good(subject) && now >= episode.last + patience)
+    }
+
+    /// Those that have had no further sign in time.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Trouble> {
+        self.take(|_, episode| now >= episode.until)
+    }
+
+    /// All of them.
+    pub(crate) fn end(&mut self) -> Vec<Trouble> {
+        self.take(|_, _| true)
+    }
+
+    fn take(&mut self, is_over: impl Fn(&Subject, &Episode) -> bool) -> Vec<Trouble> {
+        let over = self.0.extract_if(.., |subject, episode| is_over(subject, episode));
+        over.map(|(_, episode)| episode.trouble).collect()
     }
 
     /// When the next one may be over.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.0.values().min().copied()
+        self.0.values().map(|episode| episode.until).min()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Trouble> {
-        self.0.keys()
+        self.0.values().map(|episode| &episode.trouble)
     }
 }

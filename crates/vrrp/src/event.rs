@@ -3,9 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::episode::Trouble;
-use crate::packet::{DropCause, Refusal};
-use crate::spec::{Centiseconds, VirtualAddress};
+use crate::spec::VirtualAddress;
+use crate::trouble::Trouble;
 
 /// State of an instance (RFC 9568 §6.3, with Fault for an interface that cannot carry adverts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,22 +81,10 @@ pub enum EventKind {
         /// Its address.
         address: IpAddr,
     },
-    /// The first packet from this source, since the last transition or its last good advert, that
-    /// was dropped for this cause.
-    Dropped {
-        /// Why.
-        refusal: Refusal,
-        /// Its source.
-        source: IpAddr,
-    },
-    /// The master's advert interval is another than the configured one; the master's counts.
-    IntervalLearnt {
-        /// The master.
+    /// There are no two masters any more, as this director is none.
+    RivalStays {
+        /// The other one's address.
         address: IpAddr,
-        /// Its interval.
-        theirs: Centiseconds,
-        /// The configured one.
-        own: Centiseconds,
     },
     /// An address that was gone from its interface, or was refused before, was added.
     PutBack {
@@ -124,15 +111,15 @@ impl Event {
             EventKind::Transition { to, .. } | EventKind::GroupTransition { to, .. } => {
                 *to == State::Fault
             }
-            // Other routers on the same link are nobody's fault.
-            EventKind::Dropped { refusal, .. } => refusal.cause() != DropCause::Vrid,
+            EventKind::Begins(trouble) => trouble.is_warning(),
             EventKind::Rival { .. }
-            | EventKind::IntervalLearnt { .. }
             | EventKind::PutBack { .. }
             | EventKind::RoutingPutBack { .. }
-            | EventKind::Begins(_)
             | EventKind::Trouble(_) => true,
-            EventKind::RivalGone { .. } | EventKind::Priority { .. } | EventKind::Over(_) => false,
+            EventKind::RivalGone { .. }
+            | EventKind::RivalStays { .. }
+            | EventKind::Priority { .. }
+            | EventKind::Over(_) => false,
         }
     }
 }
@@ -153,8 +140,8 @@ impl fmt::Display for Event {
             EventKind::RivalGone { address } => {
                 write!(f, "{address} no longer claims to be master; addresses announced again")
             }
-            EventKind::Dropped { refusal, source } => {
-                write!(f, "packet from {source} dropped: {refusal}; more of these are only counted")
+            EventKind::RivalStays { address } => {
+                write!(f, "no longer two masters: {address} stays, this director does not")
             }
             EventKind::PutBack { address: VirtualAddress { address, prefix, interface, .. } } => {
                 write!(
@@ -168,11 +155,9 @@ impl fmt::Display for Event {
                 "the {what} was missing, and is put back; more of these within a minute are \
                  only counted"
             ),
-            EventKind::IntervalLearnt { address, theirs, own } => write!(
-                f,
-                "{address} sends its adverts every {theirs}, advert_interval here is {own}: the \
-                 master's counts; make them equal"
-            ),
+            EventKind::Begins(Trouble::Dropped { refusal, source }) => {
+                write!(f, "packet from {source} dropped: {refusal}; more of these are only counted")
+            }
             EventKind::Begins(trouble) => trouble.fmt(f),
             EventKind::Over(trouble) => write!(f, "no longer: {trouble}"),
             EventKind::Trouble(text) => f.write_str(text),

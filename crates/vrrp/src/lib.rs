@@ -19,10 +19,10 @@ pub mod spec;
 pub mod standing;
 mod timer;
 mod track;
+mod trouble;
 
 pub use netif::{MAIN as MAIN_TABLE, Mark, Network, Route, RouteKey, Rule, Scope, Target, Verdict};
 
-pub use episode::Trouble;
 pub use event::{Event, EventKind, State};
 pub use group::{Group, GroupStatus, Hold, Order};
 pub use instance::{AddressStatus, Input, Instance, InstanceStatus, Master, Output, RoutingStatus};
@@ -33,3 +33,4 @@ pub use spec::{
     OnSilentMaster, Priority, Version, VirtualAddress, Vrid,
 };
 pub use track::{Condition, Thing, Track, TrackStatus};
+pub use trouble::Trouble;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use vrrp::{
     Advert, Authentication, Centiseconds, Checksum, EventKind, Input, Instance, InstanceSpec,
-    IpHeader, Output, Priority, State, Version, VirtualAddress, Vrid,
+    IpHeader, Output, Priority, State, Trouble, Version, VirtualAddress, Vrid,
 };
 
 /// What can happen to a router, for the matrix.
@@ -174,6 +174,7 @@ impl Router {
                 let bytes = hex.iter().map(|byte| u8::from_str_radix(byte, 16).unwrap());
                 Input::Packet(self.header(source, ttl.parse().unwrap()), bytes.collect())
             }
+            ["packet", "from", "nowhere"] => Input::Malformed,
             _ => panic!("unknown input: {action}"),
         })
     }
@@ -253,11 +254,31 @@ fn words(output: Output) -> Option<String> {
         Output::Announce(_) => "announce".to_owned(),
         Output::Event(event) => match event.kind {
             EventKind::Transition { to, .. } => format!("state {to}"),
-            EventKind::Dropped { refusal, .. } => format!("drop {}", refusal.cause()),
+            EventKind::Begins(Trouble::Dropped { refusal, .. }) => {
+                format!("drop {}", refusal.cause())
+            }
+            EventKind::Begins(trouble) => format!("trouble {}", name(&trouble)),
+            EventKind::Over(trouble) => format!("over {}", name(&trouble)),
+            EventKind::Rival { .. } => "trouble two masters".to_owned(),
+            EventKind::RivalGone { .. } | EventKind::RivalStays { .. } => {
+                "over two masters".to_owned()
+            }
             _ => return None,
         },
         _ => return None,
     })
+}
+
+fn name(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::OtherAddresses { .. } => "other addresses".to_owned(),
+        Trouble::OtherInterval { .. } => "other interval".to_owned(),
+        Trouble::Dropped { refusal, .. } => refusal.cause().to_string(),
+        Trouble::AddressTaken { .. } => "address taken".to_owned(),
+        Trouble::SilentMaster { .. } => "silent master".to_owned(),
+        Trouble::LinkSilent(_) => "silent link".to_owned(),
+        Trouble::PathSilent(_) => "silent path".to_owned(),
+    }
 }
 
 fn list(addresses: &[VirtualAddress]) -> String {

@@ -189,7 +189,7 @@ proptest! {
         priority: u8,
         interval in 1_u16..=4095,
         six: bool,
-        addresses in proptest::collection::vec(any::<[u8; 16]>(), 0..=255),
+        addresses in proptest::collection::vec(any::<[u8; 16]>(), 1..=255),
     ) {
         let (source, destination) = if six { (SENDER_V6, PEER_V6) } else { (SENDER, PEER) };
         let address = |octets: &[u8; 16]| match six {

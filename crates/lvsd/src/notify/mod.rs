@@ -14,7 +14,7 @@ use std::time::Duration;
 use config::{Config, Notifications, Notify, Script};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use vrrp::{DropCause, Event, EventKind, State};
+use vrrp::{Event, EventKind, State};
 
 use self::fifo::Fifo;
 use crate::script;
@@ -101,16 +101,10 @@ impl fmt::Display for Notice {
 /// the state machine sees to that.
 fn trouble(kind: &EventKind) -> Option<Word> {
     match kind {
-        EventKind::Begins(_) | EventKind::Rival { .. } | EventKind::IntervalLearnt { .. } => {
-            Some(Word::Trouble)
-        }
-        // Other drops are of packets that need not come from a director of this pair.
-        EventKind::Dropped { refusal, .. } => matches!(
-            refusal.cause(),
-            DropCause::Authentication | DropCause::Interval | DropCause::Version
-        )
-        .then_some(Word::Trouble),
-        EventKind::Over(_) | EventKind::RivalGone { .. } => Some(Word::Over),
+        EventKind::Begins(trouble) => trouble.is_of_the_pair().then_some(Word::Trouble),
+        EventKind::Over(trouble) => trouble.is_of_the_pair().then_some(Word::Over),
+        EventKind::Rival { .. } => Some(Word::Trouble),
+        EventKind::RivalGone { .. } | EventKind::RivalStays { .. } => Some(Word::Over),
         _ => None,
     }
 }

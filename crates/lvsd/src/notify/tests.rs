@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use vrrp::{Refusal, Trouble};
+
 use super::*;
 
 struct Bench {
@@ -112,9 +114,15 @@ async fn troubles_are_told_to_their_own_script() {
     let instance = format!("any = {}, trouble = {}", writes("any"), writes("trouble"));
     let bench = Bench::new(&instance, "");
     let address = "192.0.2.3".parse().unwrap();
+    let wrong = |refusal| Trouble::Dropped { refusal, source: address };
     for kind in [
         EventKind::Rival { address, priority: 99 },
         EventKind::RivalGone { address },
+        EventKind::RivalStays { address },
+        EventKind::Begins(wrong(Refusal::Peer)),
+        EventKind::Over(wrong(Refusal::Peer)),
+        EventKind::Begins(wrong(Refusal::Version { found: 2, expected: 3 })),
+        EventKind::Over(wrong(Refusal::Version { found: 2, expected: 3 })),
         EventKind::Trouble("this machine's own".to_owned()),
     ] {
         bench.notifier.tell(&Event { instance: "VI_1".to_owned(), kind });
@@ -126,6 +134,11 @@ async fn troubles_are_told_to_their_own_script() {
              priority 99",
             "trouble INSTANCE VI_1 OVER vrrp VI_1: 192.0.2.3 no longer claims to be master; \
              addresses announced again",
+            "trouble INSTANCE VI_1 OVER vrrp VI_1: no longer two masters: 192.0.2.3 stays, this \
+             director does not",
+            "trouble INSTANCE VI_1 TROUBLE vrrp VI_1: packet from 192.0.2.3 dropped: it has version 2, \
+             expected 3; more of these are only counted",
+            "trouble INSTANCE VI_1 OVER vrrp VI_1: no longer: packets from 192.0.2.3 dropped: other version",
         ]
     );
 }

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::{Instance, Output};
-use crate::episode::Trouble;
 use crate::event::{EventKind, State};
 use crate::packet::Advert;
-use crate::spec::OnSilentMaster;
+use crate::spec::{Centiseconds, OnSilentMaster};
 use crate::timer::Timer;
+use crate::trouble::{Subject, Trouble};
 
 /// How often a master asks whether somebody else has its addresses.
 const ASK: Duration = Duration::from_secs(30);
@@ -86,24 +86,40 @@ impl Instance {
 
     /// A sign of trouble that lasts so long without another one. Whether it is the first sign.
     pub(super) fn open(&mut self, trouble: Trouble, lasts: Duration, now: Instant) -> bool {
-        let first = self.episodes.open(trouble.clone(), now + lasts);
+        let first = self.episodes.open(trouble.clone(), lasts, now);
         if first {
-            self.counters.troubles += 1;
+            self.counters.troubles += u64::from(trouble.is_of_the_pair());
             self.event(EventKind::Begins(trouble));
         }
         self.arm_episodes();
         first
     }
 
-    pub(super) fn close(&mut self, trouble: &Trouble) {
-        if self.episodes.close(trouble) {
-            self.event(EventKind::Over(trouble.clone()));
-            self.arm_episodes();
-        }
+    pub(super) fn close(&mut self, subject: &Subject) {
+        let over = self.episodes.close(subject);
+        self.tell_over(over);
     }
 
-    pub(super) fn end_episodes(&mut self, now: Instant) {
-        while let Some(trouble) = self.episodes.expire(now) {
+    /// A good advert of this one's: its packets are no longer dropped.
+    pub(super) fn good_advert(&mut self, source: IpAddr, interval: Centiseconds, now: Instant) {
+        let of_the_sender =
+            |subject: &Subject| matches!(subject, Subject::Dropped(from, _) if *from == source);
+        let over = self.episodes.calm(interval.duration(), now, of_the_sender);
+        self.tell_over(over);
+    }
+
+    pub(super) fn end_troubles(&mut self, now: Instant) {
+        let over = self.episodes.expire(now);
+        self.tell_over(over);
+    }
+
+    pub(super) fn end_all_troubles(&mut self) {
+        let over = self.episodes.end();
+        self.tell_over(over);
+    }
+
+    pub(super) fn tell_over(&mut self, troubles: impl IntoIterator<Item = Trouble>) {
+        for trouble in troubles {
             self.event(EventKind::Over(trouble));
         }
         self.arm_episodes();

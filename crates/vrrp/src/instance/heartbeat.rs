@@ -9,11 +9,11 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::{Instance, Master, Output};
-use crate::episode::Trouble;
 use crate::event::State;
 use crate::packet::{Advert, IpHeader, Refusal, TTL};
 use crate::spec::{Centiseconds, Heartbeat};
 use crate::timer::Timer;
+use crate::trouble::{Subject, Trouble};
 
 /// What is known of one path.
 #[derive(Debug, Clone, Default)]
@@ -84,7 +84,8 @@ impl Instance {
         self.check_advert(&advert)?;
         let Some(known) = self.paths.get_mut(path) else { return Ok(()) };
         known.heard = Some(now);
-        self.close(&Trouble::PathSilent(path.clone()));
+        self.close(&Subject::PathSilent(path.clone()));
+        self.good_advert(header.source, advert.interval, now);
         self.counters.received_over_paths += 1;
         match self.state {
             State::Backup => self.path_advert_as_backup(path, &advert, now),
@@ -112,7 +113,7 @@ impl Instance {
         self.master_interval = advert.interval;
         let since = *self.paths_alone_since.get_or_insert(now);
         let is_silent = now >= since + self.master_interval.duration() * 2;
-        if is_silent || advert.priority > self.priority().get() {
+        if is_silent || advert.priority >= self.priority().get() {
             self.await_master(now);
         } else {
             // Its advert on the link, which may be under way, decides whether it is displaced.

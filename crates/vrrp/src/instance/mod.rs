@@ -26,12 +26,13 @@ pub use self::status::{AddressStatus, InstanceStatus, RoutingStatus};
 use crate::episode::Episodes;
 use crate::event::{Event, EventKind, State};
 use crate::group::Hold;
-use crate::packet::{Advert, DropCause, Refusal};
+use crate::packet::{Advert, Refusal};
 use crate::routing::Routing;
 use crate::spec::{Centiseconds, Heartbeat, InstanceSpec, Priority, Version, VirtualAddress};
 use crate::standing::Role;
 use crate::timer::{Timer, TimerTable};
 use crate::track::Tracker;
+use crate::trouble::Subject;
 
 /// When a new master first asks whether somebody else has its addresses.
 const FIRST_ASK: Duration = Duration::from_secs(2);
@@ -77,10 +78,6 @@ pub struct Instance {
     resumes: Option<Role>,
     /// How often the settings and the tracked things have changed.
     revision: u32,
-    /// Drops that were reported, by source: each is reported once per episode.
-    reported: Vec<(IpAddr, DropCause)>,
-    /// The master's interval that was reported because it is not the configured one.
-    learnt: Option<Centiseconds>,
     /// When it was last said that an address was put back.
     put_back_said: Option<Instant>,
     /// The same of a route or rule.
@@ -117,8 +114,6 @@ impl Instance {
             episodes: Episodes::default(),
             resumes: None,
             revision: 0,
-            reported: Vec::new(),
-            learnt: None,
             put_back_said: None,
             routing_put_back_said: None,
             timers: TimerTable::starting_at(spec.start_delay, now),
@@ -146,18 +141,20 @@ impl Instance {
             Input::Down(reason) => self.down(reason, now),
             Input::Packet(header, payload) => {
                 if let Err(refusal) = self.packet(&header, &payload, now) {
-                    self.dropped(refusal, header.source);
+                    self.dropped(refusal, header.source, now);
                 }
             }
             Input::PathUp(path, source) => self.path_up(path, source, now),
             Input::PathDown(path, reason) => self.path_down(path, reason),
             Input::PathPacket(path, header, payload) => {
                 if let Err(refusal) = self.path_packet(&path, &header, &payload, now) {
-                    self.dropped(refusal, header.source);
+                    self.dropped(refusal, header.source, now);
                 }
             }
             Input::Answer(address, mac) => self.answered_for(address, mac, now),
-            Input::Malformed => self.dropped(Refusal::IpHeader, self.spec.family().unspecified()),
+            Input::Malformed => {
+                self.dropped(Refusal::IpHeader, self.spec.family().unspecified(), now);
+            }
             Input::Tracked(thing, condition) => self.tracked(thing, condition, now),
             Input::Group(order) => self.order(order, now),
             Input::PutBack(address) => self.put_back(address, now),
@@ -177,7 +174,7 @@ impl Instance {
                     self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
                 }
                 Timer::Probe => self.probe(now),
-                Timer::Episode => self.end_episodes(now),
+                Timer::Episode => self.end_troubles(now),
                 Timer::MasterDown if self.is_held_off(now) => {}
                 Timer::MasterDown => self.take_over(self.takeover_reason(), now),
                 Timer::SecondAnnounce => self.announce(),
@@ -214,11 +211,6 @@ impl Instance {
             Some(Master { address, priority: 0 }) => format!("{address} gave up"),
             Some(Master { address, priority }) if priority < mine => {
                 format!("{address} has only priority {priority}")
-            }
-            Some(Master { address, priority })
-                if priority == mine && self.source > Some(address) =>
-            {
-                format!("{address} has equal priority {priority}, lower address")
             }
             Some(Master { address, .. }) => {
                 format!("no advert from {address} in time")
@@ -310,8 +302,9 @@ impl Instance {
         self.source = None;
         self.down = None;
         self.master = None;
-        if self.state != State::Initialize {
-            self.transition(State::Initialize, "stopped".to_owned(), now);
+        match self.state {
+            State::Initialize => self.end_all_troubles(),
+            _ => self.transition(State::Initialize, "stopped".to_owned(), now),
         }
     }
 
@@ -330,7 +323,6 @@ impl Instance {
     fn leave(&mut self) {
         self.timers.stop_all();
         self.worse_master_since = None;
-        self.rival = None;
         self.tie_since = None;
         self.wants = None;
         if self.state == State::Master {
@@ -400,16 +392,22 @@ impl Instance {
         let from = std::mem::replace(&mut self.state, to);
         self.since = now;
         self.reason.clone_from(&reason);
-        self.reported.clear();
         self.heard = None;
         self.paths_alone_since = None;
         self.answer = None;
-        if matches!(to, State::Initialize | State::Fault) {
-            self.episodes = Episodes::default();
-        }
-        self.arm_episodes();
         let priority = self.priority().get();
         self.event(EventKind::Transition { from, to, reason, priority });
+        // Whoever waits for the state hears of it first.
+        if let Some(address) = self.rival.take() {
+            self.event(EventKind::RivalStays { address });
+        }
+        match to {
+            State::Initialize | State::Fault => self.end_all_troubles(),
+            // Now its own interval counts.
+            State::Master => self.close(&Subject::OtherInterval),
+            State::Backup => {}
+        }
+        self.arm_episodes();
     }
 
     fn send_advert(&mut self, priority: u8) {

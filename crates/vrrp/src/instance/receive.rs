@@ -1,16 +1,18 @@
 //! Adverts that come in.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Instance, Master};
 use crate::event::{EventKind, State};
 use crate::packet::{Advert, IpHeader, Refusal, TTL};
-use crate::spec::{Authentication, Centiseconds, Version};
+use crate::spec::{Authentication, Centiseconds, Priority, Version};
 use crate::timer::Timer;
+use crate::trouble::{Subject, Trouble};
 
-/// Reported drops between two transitions: invented sources must not fill memory or logs.
-const MOST_REPORTED: usize = 32;
+/// Drops are over when there has been none for so long: the longest interval, 255 s in version 2,
+/// fits into it.
+const DROPS_LAST: Duration = Duration::from_secs(600);
 
 /// A farewell of lvsd's shortens the skew to this share: at adverts each second to 16 ms at most.
 const QUICK_SHARE: u32 = 64;
@@ -26,17 +28,17 @@ impl Instance {
         self.check_header(own, header)?;
         let advert = Advert::decode(payload, header)?;
         self.check_advert(&advert)?;
-        self.reported.retain(|(source, _)| *source != header.source);
+        self.good_advert(header.source, advert.interval, now);
         self.counters.received += 1;
         self.heard = Some(now);
         self.paths_alone_since = None;
         self.answer = None;
-        self.compare_addresses(header.source, &advert, now);
         match self.state {
-            State::Backup => self.advert_as_backup(own, header.source, &advert, now),
+            State::Backup => self.advert_as_backup(header.source, &advert, now),
             State::Master => self.advert_as_master(own, header.source, &advert, now),
-            State::Initialize | State::Fault => {}
+            State::Initialize | State::Fault => return Ok(()),
         }
+        self.compare_addresses(header.source, &advert, now);
         Ok(())
     }
 
@@ -85,10 +87,12 @@ impl Instance {
         Ok(())
     }
 
-    /// RFC 9568 §6.4.2, but for equal priorities: there the RFC leaves mastership to whoever had
-    /// it first, so that chance decides. Here the higher address is the better director in every
-    /// state, as it is between two masters; `preempt = false` gives the RFC's behaviour.
-    fn advert_as_backup(&mut self, own: IpAddr, sender: IpAddr, advert: &Advert, now: Instant) {
+    /// RFC 9568 §6.4.2. Of equals the one that is master stays, whatever its address.
+    fn advert_as_backup(&mut self, sender: IpAddr, advert: &Advert, now: Instant) {
+        // It waits for the others of its group, not for a master (§7.1).
+        if self.is_owner() {
+            return;
+        }
         if advert.priority == 0 {
             self.master = Some(Master { address: sender, priority: 0 });
             // The skew lets the best of several backups be first. It need not be as long as RFC 9568
@@ -99,14 +103,14 @@ impl Instance {
             return;
         }
         self.master = Some(Master { address: sender, priority: advert.priority });
-        if (advert.priority, sender) > (self.priority().get(), own) {
+        if advert.priority >= self.priority().get() {
             self.worse_master_since = None;
         } else if self.preempts(now) {
             // Its adverts do not count: the timer runs out and this director takes over.
             return;
         }
         self.wants = None;
-        self.learn_interval(sender, advert.interval);
+        self.learn_interval(sender, advert.interval, now);
         self.await_master(now);
         self.look_at_paths(now);
     }
@@ -114,10 +118,11 @@ impl Instance {
     /// Whether a worse master that was heard now may be displaced.
     fn preempts(&mut self, now: Instant) -> bool {
         let since = *self.worse_master_since.get_or_insert(now);
-        self.is_owner() || (self.spec.preempt && now >= since + self.spec.preempt_delay)
+        self.spec.preempt && now >= since + self.spec.preempt_delay
     }
 
-    /// RFC 9568 §6.4.3.
+    /// RFC 9568 §6.4.3. The owner never gives in; all that it hears it discards (§7.1), except that
+    /// it answers those who would give in.
     pub(super) fn advert_as_master(
         &mut self,
         own: IpAddr,
@@ -129,7 +134,8 @@ impl Instance {
         if advert.priority == 0 {
             self.send_advert(mine);
             self.timers.set(Timer::Advert, now + self.spec.advert_interval.duration());
-        } else if (advert.priority, sender) > (mine, own)
+        } else if !self.is_owner()
+            && (advert.priority, sender) > (mine, own)
             && !(advert.priority == mine && self.leaves_tie_to_leader(advert, now))
         {
             let why = if advert.priority > mine {
@@ -138,13 +144,15 @@ impl Instance {
                 format!("equal priority {mine}, higher address")
             };
             self.master = Some(Master { address: sender, priority: advert.priority });
-            self.learn_interval(sender, advert.interval);
+            self.learn_interval(sender, advert.interval, now);
             self.become_backup(format!("{sender} is master: {why}"), now);
         } else {
             // Tell the other at once, so that two masters are one again soon; but a flood of
-            // adverts is not answered with a flood.
+            // adverts is not answered with a flood, and another owner, which would answer that in
+            // its turn, not at all.
             let interval = self.spec.advert_interval.duration();
-            if self.answered.is_none_or(|at| now >= at + interval / 10) {
+            let is_due = self.answered.is_none_or(|at| now >= at + interval / 10);
+            if is_due && advert.priority != Priority::OWNER.get() {
                 self.answered = Some(now);
                 self.send_advert(mine);
                 self.timers.set(Timer::Advert, now + interval);
@@ -167,23 +175,21 @@ impl Instance {
     }
 
     /// `Active_Adver_Interval` is the master's (RFC 9568 §6.4.2).
-    fn learn_interval(&mut self, address: IpAddr, theirs: Centiseconds) {
+    fn learn_interval(&mut self, address: IpAddr, theirs: Centiseconds, now: Instant) {
         self.master_interval = theirs;
         let own = self.spec.advert_interval;
-        let differs = Some(theirs).filter(|&theirs| theirs != own);
-        let before = std::mem::replace(&mut self.learnt, differs);
-        if differs.is_some() && differs != before {
-            self.event(EventKind::IntervalLearnt { address, theirs, own });
+        let interval = theirs.duration().max(own.duration());
+        if theirs == own {
+            let is_it = |subject: &Subject| *subject == Subject::OtherInterval;
+            let over = self.episodes.calm(interval, now, is_it);
+            self.tell_over(over);
+        } else {
+            self.open(Trouble::OtherInterval { address, theirs, own }, interval * 5, now);
         }
     }
 
-    pub(super) fn dropped(&mut self, refusal: Refusal, source: IpAddr) {
-        let cause = refusal.cause();
-        *self.counters.dropped.entry(cause).or_default() += 1;
-        let episode = (source, cause);
-        if !self.reported.contains(&episode) && self.reported.len() < MOST_REPORTED {
-            self.reported.push(episode);
-            self.event(EventKind::Dropped { refusal, source });
-        }
+    pub(super) fn dropped(&mut self, refusal: Refusal, source: IpAddr, now: Instant) {
+        *self.counters.dropped.entry(refusal.cause()).or_default() += 1;
+        self.open(Trouble::Dropped { refusal, source }, DROPS_LAST, now);
     }
 }

@@ -7,6 +7,7 @@ use crate::event::State;
 use crate::group::Hold;
 use crate::spec::{InstanceSpec, VirtualAddress};
 use crate::timer::Timer;
+use crate::trouble::{Subject, Trouble};
 
 impl Instance {
     pub(super) fn reconfigure(&mut self, spec: InstanceSpec, now: Instant) {
@@ -17,6 +18,12 @@ impl Instance {
         if old.group != self.spec.group {
             self.is_led = false;
             self.hold = Hold::until_its_group_agrees(self.spec.group.as_deref());
+        }
+        let own = self.spec.advert_interval;
+        let is_equal =
+            |one: &Trouble| matches!(one, Trouble::OtherInterval { theirs, .. } if *theirs == own);
+        if self.episodes.iter().any(is_equal) {
+            self.close(&Subject::OtherInterval);
         }
         self.review(now);
         let wants = self.wants.clone().filter(|_| self.spec.group.is_none());

@@ -125,20 +125,8 @@ impl Instance {
 
     fn troubles(&self) -> Vec<String> {
         let rival = self.rival.map(|rival| format!("{rival} claims to be master too"));
-        let learnt = self.learnt.map(|theirs| {
-            let own = self.spec.advert_interval;
-            format!("the master sends its adverts every {theirs}; advert_interval here is {own}")
-        });
-        let episodes = self.episodes.iter().map(ToString::to_string);
-        let dropped = self.reported.iter().filter(|(_, cause)| *cause != DropCause::Vrid);
-        let dropped =
-            dropped.map(|(source, cause)| format!("packets from {source} dropped: {cause}"));
-        rival
-            .into_iter()
-            .chain(learnt)
-            .chain(episodes)
-            .chain(self.path_troubles())
-            .chain(dropped)
-            .collect()
+        let episodes = self.episodes.iter().filter(|trouble| trouble.is_warning());
+        let episodes = episodes.map(ToString::to_string);
+        rival.into_iter().chain(episodes).chain(self.path_troubles()).collect()
     }
 }

@@ -171,6 +171,10 @@ impl Advert {
             let expected = checksum(&[&pseudo, &payload[..6], rest]);
             return Err(Refusal::Checksum { found, expected });
         }
+        // RFC 9568 §5.2.5. RFC 3768 has no minimum, and keepalived sends such adverts in version 2.
+        if version == Version::V3 && count == 0 {
+            return Err(Refusal::NoAddress);
+        }
         let vrid = Vrid::new(vrid).ok_or(Refusal::Vrid { found: vrid })?;
         let (list, data) = rest.split_at(addresses);
         let (interval, authentication) = match version {

@@ -14,6 +14,9 @@ pub enum DropCause {
     /// The packet ends too early, or is longer than its address count says.
     #[error("wrong length")]
     Length,
+    /// It names no virtual address (version 3).
+    #[error("no virtual address")]
+    NoAddress,
     /// The TTL or hop limit is too small: the packet was routed, which VRRP's never are.
     #[error("TTL too small")]
     Ttl,
@@ -46,9 +49,10 @@ pub enum DropCause {
 
 impl DropCause {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::IpHeader,
         Self::Length,
+        Self::NoAddress,
         Self::Ttl,
         Self::Version,
         Self::Type,
@@ -77,6 +81,9 @@ pub enum Refusal {
         /// Bytes that the count of addresses asks for.
         expected: usize,
     },
+    /// [`DropCause::NoAddress`].
+    #[error("it names no virtual address, expected at least one")]
+    NoAddress,
     /// [`DropCause::Ttl`].
     #[error("its TTL is {found}, expected at least {expected}: it came through a router")]
     Ttl {
@@ -152,6 +159,7 @@ impl Refusal {
         match self {
             Self::IpHeader => DropCause::IpHeader,
             Self::Length { .. } => DropCause::Length,
+            Self::NoAddress => DropCause::NoAddress,
             Self::Ttl { .. } => DropCause::Ttl,
             Self::Version { .. } => DropCause::Version,
             Self::Type { .. } => DropCause::Type,

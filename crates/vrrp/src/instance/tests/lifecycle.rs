@@ -134,13 +134,13 @@ fn every_input_in_every_state() {
             [B, F, I, F, F, F, F, F, F, F, F, F, F, F, F, F],
         ]
     );
-    // The owner yields to no one but an owner with a higher address.
+    // The owner yields to no one (RFC 9568 §7.1).
     assert_eq!(
         after(255),
         [
             [M, F, I, I, I, I, I, I, I, I, I, I, I, F, I, I],
-            [M, F, I, M, M, M, B, M, M, M, M, M, M, F, M, B],
-            [M, F, I, M, M, M, B, M, M, M, M, M, M, F, M, B],
+            [M, F, I, M, M, M, M, M, M, M, M, M, M, F, M, B],
+            [M, F, I, M, M, M, M, M, M, M, M, M, M, F, M, B],
             [M, F, I, F, F, F, F, F, F, F, F, F, F, F, F, F],
         ]
     );

@@ -4,6 +4,7 @@ use super::*;
 use crate::event::{Event, EventKind};
 use crate::packet::Refusal;
 use crate::spec::Authentication;
+use crate::trouble::Trouble;
 
 #[test]
 fn what_does_not_suit_is_dropped_and_counted_by_cause() {
@@ -70,31 +71,36 @@ fn unicast_goes_to_each_peer_and_comes_from_peers_alone() {
     }
 }
 
-/// Once per source and cause, until a good advert of it comes or the state changes. Other routers
-/// on the link are no reason to warn.
+/// Once per source and cause, until good adverts of it come. Other routers on the link are no
+/// reason to warn.
 #[test]
 fn a_drop_is_reported_once_per_episode() {
     let mut bench = Bench::started(spec(100));
     let dropped = |bench: &mut Bench, from, vrid| {
         let words = bench.advert_with(from, |a| a.vrid = Vrid::new(vrid).unwrap());
-        words.iter().filter(|word| word.contains("dropped")).count()
+        words.iter().filter(|word| word.contains("vrrp VI_1: packet from")).count()
     };
     assert_eq!(dropped(&mut bench, LOWER, 9), 1);
     assert_eq!(dropped(&mut bench, LOWER, 9), 0);
     assert_eq!(dropped(&mut bench, HIGHER, 9), 1);
-    bench.advert(LOWER, 150);
+    bench.pass(2000);
+    assert_eq!(bench.advert(LOWER, 150), [""; 0]);
+    bench.pass(3000);
+    assert_eq!(
+        bench.advert(LOWER, 150),
+        ["vrrp VI_1: no longer: packets from 10.0.0.1 dropped: unknown VRID"]
+    );
     assert_eq!(dropped(&mut bench, LOWER, 9), 1);
     assert_eq!(dropped(&mut bench, HIGHER, 9), 0);
     assert_eq!(bench.dropped(DropCause::Vrid), 5);
-    // Invented sources fill neither memory nor log.
-    for last in 0..=255 {
-        dropped(&mut bench, IpAddr::from([10, 0, 1, last]), 9);
-    }
-    assert!(bench.instance.reported.len() <= 32);
+    // Invented sources fill neither memory nor log: two are there already.
+    let invented = (0..=255).map(|last| IpAddr::from([10, 0, 1, last]));
+    let reported: usize = invented.map(|source| dropped(&mut bench, source, 9)).sum();
+    assert_eq!((reported, bench.instance.episodes.iter().count()), (30, 32));
 
     let source = LOWER;
     let event = |refusal| {
-        let kind = EventKind::Dropped { refusal, source };
+        let kind = EventKind::Begins(Trouble::Dropped { refusal, source });
         Event { instance: "VI_1".to_owned(), kind }
     };
     let vrid = event(Refusal::Vrid { found: 9 });
@@ -169,5 +175,81 @@ fn an_interval_that_differs_is_said_once() {
     );
     assert_eq!(said(&mut bench, 50), [""; 0]);
     assert_eq!(said(&mut bench, 100), [""; 0]);
-    assert_eq!(said(&mut bench, 50).len(), 1);
+    assert_eq!(said(&mut bench, 40), [""; 0]);
+    assert_eq!(
+        bench.instance.status().troubles,
+        [
+            "10.0.0.3 sends its adverts every 0.4 s, advert_interval here is 1 s: the master's counts; make \
+          them equal"
+        ]
+    );
+    // As a master it has its own.
+    bench.pass(2000);
+    assert_eq!(bench.instance.state(), State::Master);
+    assert_eq!(bench.instance.status().troubles, [""; 0]);
+}
+
+/// A reload makes them equal: that ends it without another advert.
+#[test]
+fn a_reload_ends_the_trouble_of_another_interval() {
+    let mut bench = Bench::started(spec(100));
+    bench.advert_with(HIGHER, |a| {
+        a.priority = 150;
+        a.interval = Centiseconds::new(200);
+    });
+    let reload = |centiseconds| {
+        let advert_interval = Centiseconds::new(centiseconds);
+        Input::Reconfigure(Box::new(InstanceSpec { advert_interval, ..spec(100) }))
+    };
+    assert_eq!(bench.input(reload(300)), [""; 0]);
+    assert_eq!(
+        bench.input(reload(200)),
+        [
+            "vrrp VI_1: no longer: 10.0.0.3 sends its adverts every 2 s, advert_interval here is 1 s: the \
+          master's counts; make them equal"
+        ]
+    );
+    assert_eq!(bench.instance.status().troubles, [""; 0]);
+}
+
+/// Peers with other addresses, each with another list in each advert: one trouble for each peer, and
+/// no more than 32 of them.
+#[test]
+fn invented_address_lists_fill_neither_memory_nor_log() {
+    let mut bench = Bench::started(spec(100));
+    let mut begun = 0;
+    for round in 0..10 {
+        for peer in 10..=255 {
+            let words = bench.advert_with(IpAddr::from([10, 0, 1, peer]), |a| {
+                a.priority = 200;
+                a.addresses = vec![IpAddr::from([10, 0, round, peer])];
+            });
+            begun += words.len();
+        }
+    }
+    assert_eq!((begun, bench.instance.episodes.iter().count()), (32, 32));
+    // A sender of the longest interval keeps it open for five of its intervals, not for ever.
+    let ended = bench.pass(5001).iter().filter(|word| word.contains("no longer")).count();
+    assert_eq!(ended, 32);
+}
+
+/// An address whose MAC changes with each answer is one trouble, and announced once.
+#[test]
+fn invented_mac_addresses_are_one_trouble() {
+    let mut bench = Bench::master(spec(100));
+    let address = IpAddr::from([10, 0, 0, 100]);
+    let words: Vec<String> = (0..50)
+        .flat_map(|last| bench.input(Input::Answer(address, [2, 0, 0, 0, 0, last])))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "vrrp VI_1: 02:00:00:00:00:00 answers for 10.0.0.100 too: another machine has this address",
+            "announce 10.0.0.100",
+        ]
+    );
+    assert_eq!(
+        bench.instance.status().troubles,
+        ["02:00:00:00:00:31 answers for 10.0.0.100 too: another machine has this address"]
+    );
 }

@@ -149,4 +149,7 @@ fn the_owner_in_a_group_asks_too() {
     bench.input(Input::Group(Order::Hold(Hold::Free)));
     assert_eq!(bench.instance.state(), State::Backup);
     assert_eq!(bench.instance.as_member().wants.as_deref(), Some("owner of the addresses"));
+    // Another owner does not change its mind (RFC 9568 §7.1).
+    bench.advert(HIGHER, 255);
+    assert_eq!(bench.instance.as_member().wants.as_deref(), Some("owner of the addresses"));
 }
