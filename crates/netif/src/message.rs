@@ -286,10 +286,16 @@ pub(crate) fn read_link(payload: &[u8]) -> Result<Option<Link>, String> {
     }))
 }
 
+/// The whole message of an `RTM_NEWADDR`, which adds the address again as it was: the kernel heeds
+/// label, scope, broadcast, peer, lifetimes and metric, and finds the rest by itself.
+pub(crate) fn address_as_told(payload: &[u8]) -> Result<Ifaddrmsg, String> {
+    Ifaddrmsg::from_bytes_with_input(&mut Cursor::new(payload), payload.len())
+        .map_err(|error| error.to_string())
+}
+
 /// An address out of `RTM_NEWADDR` or `RTM_DELADDR`; `None` for families other than IP.
 pub(crate) fn read_address(payload: &[u8]) -> Result<Option<Address>, String> {
-    let message = Ifaddrmsg::from_bytes_with_input(&mut Cursor::new(payload), payload.len())
-        .map_err(|error| error.to_string())?;
+    let message = address_as_told(payload)?;
     let attributes = message.rtattrs();
     let find = |kind| attributes.iter().find(|a| *a.rta_type() == kind).map(bytes);
     // The kernel leaves IFA_LOCAL out where it equals IFA_ADDRESS: most of IPv6.

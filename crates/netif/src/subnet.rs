@@ -2,8 +2,12 @@
 
 use std::net::IpAddr;
 
+use neli::consts::nl::NlmF;
+use neli::consts::rtnl::Rtm;
+use neli::rtnl::Ifaddrmsg;
+
 use crate::error::Error;
-use crate::{Address, Netlink, NewAddress, sysctl};
+use crate::{Address, Netlink, NewAddress, message, sysctl};
 
 impl Netlink {
     /// As [`Netlink::delete_address`], but the other addresses stay: where the kernel would delete
@@ -24,13 +28,25 @@ impl Netlink {
             sysctl::write(&key, "0")?;
             return deleted;
         }
+        let again = self.as_told(&others)?;
         let deleted = self.delete_address(new)?;
-        for other in others {
-            let label = other.label.as_deref();
-            let again = NewAddress::new(new.interface, other.address, other.prefix);
-            self.add_address(&NewAddress { label, ..again })?;
+        let flags = NlmF::ACK | NlmF::CREATE | NlmF::REPLACE;
+        for other in again {
+            let operation = format!("add the others of the network of {new} again");
+            self.ask::<_, ()>(&operation, Rtm::Newaddr, flags, Ok(other), |_| Ok(None))?;
         }
         Ok(deleted)
+    }
+
+    /// These addresses with everything that the kernel tells of them, in its order.
+    fn as_told(&mut self, these: &[Address]) -> Result<Vec<Ifaddrmsg>, Error> {
+        self.dump("list addresses", Rtm::Getaddr, message::addresses_request, |m| {
+            if !m.is(Rtm::Newaddr) {
+                return Ok(None);
+            }
+            let is_one = message::read_address(m.payload)?.is_some_and(|a| these.contains(&a));
+            is_one.then(|| message::address_as_told(m.payload)).transpose()
+        })
     }
 
     /// The IPv4 addresses on the interface that could be secondaries of this one.

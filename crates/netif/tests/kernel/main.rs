@@ -28,8 +28,13 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
 }
 
 fn ip(arguments: &str) -> String {
-    let output = Command::new("ip").args(arguments.split(' ')).output().unwrap();
-    assert!(output.status.success(), "ip {arguments}: {output:?}");
+    run(&format!("ip {arguments}"))
+}
+
+fn run(command: &str) -> String {
+    let mut words = command.split(' ');
+    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
+    assert!(output.status.success(), "{command}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -196,6 +201,34 @@ fn an_address_is_deleted_without_those_of_its_network() {
         }
         assert!(!netlink.delete_address_alone(&new("v0", "10.0.0.1", 24)).unwrap());
         assert!(!netlink.delete_address_alone(&new("v9", "10.0.0.1", 24)).unwrap());
+    });
+}
+
+/// Where `promote_secondaries` cannot be set, as in a container, the others are added again as they
+/// were.
+#[test]
+fn with_a_read_only_proc_the_addresses_of_the_network_come_back_as_they_were() {
+    in_namespace(|| {
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        run("mount --make-rprivate /");
+        run("mount --bind /proc/sys /proc/sys");
+        ip("link add v0 type veth peer name v1");
+        sysctl::write("net/ipv4/conf/v0/promote_secondaries", "0").unwrap();
+        run("mount -o remount,bind,ro /proc/sys");
+        ip("address add 10.0.0.1/24 dev v0 scope link");
+        ip("address add 10.0.0.2/24 brd 10.0.0.255 dev v0 label v0:x scope link metric 7");
+        ip("address add 10.0.0.3/24 dev v0 scope link valid_lft 9000 preferred_lft 8000");
+        let without = |key: &str, mut entry: serde_json::Value| {
+            entry.as_object_mut().unwrap().remove(key);
+            entry
+        };
+        let before = without("secondary", shown("v0", "10.0.0.2")[0].clone());
+        let mut netlink = Netlink::open().unwrap();
+        assert!(netlink.delete_address_alone(&new("v0", "10.0.0.1", 24)).unwrap());
+        assert!(shown("v0", "10.0.0.1").is_empty());
+        assert_eq!(without("secondary", shown("v0", "10.0.0.2")[0].clone()), before);
+        let lives = shown("v0", "10.0.0.3")[0]["valid_life_time"].as_u64().unwrap();
+        assert!((8000..=9000).contains(&lives), "{lives}");
     });
 }
 

@@ -127,13 +127,18 @@ fn what_another_program_removes_is_put_back() {
     assert!(director.counter("addresses put back") >= 1);
 }
 
-#[test]
-fn without_its_addresses_nobody_is_master() {
-    let link = Link::new("refused");
+/// An address for an interface that takes none of its family.
+fn refused_address(link: &Link) -> VirtualAddress {
     link.ip(0, "link add d0 type bridge");
     link.ip(0, "link set d0 up");
     link.exec(0, "sysctl -qw net.ipv6.conf.d0.disable_ipv6=1");
-    let elsewhere = VirtualAddress::new("2001:db8:1::100".parse().unwrap(), 64, "d0");
+    VirtualAddress::new("2001:db8:1::100".parse().unwrap(), 64, "d0")
+}
+
+#[test]
+fn without_its_addresses_nobody_is_master() {
+    let link = Link::new("refused");
+    let elsewhere = refused_address(&link);
     let spec = InstanceSpec { addresses: vec![elsewhere], ..spec(100, &[]) };
     let mut director = link.start(0, spec);
     let reason = director.wait_for(State::Fault);
@@ -147,10 +152,7 @@ fn without_its_addresses_nobody_is_master() {
 #[test]
 fn an_address_that_is_refused_is_tried_again() {
     let link = Link::new("refused-one");
-    link.ip(0, "link add d0 type bridge");
-    link.ip(0, "link set d0 up");
-    link.exec(0, "sysctl -qw net.ipv6.conf.d0.disable_ipv6=1");
-    let elsewhere = VirtualAddress::new("2001:db8:1::100".parse().unwrap(), 64, "d0");
+    let elsewhere = refused_address(&link);
     let spec =
         InstanceSpec { excluded_addresses: vec![elsewhere], ..spec(100, &["10.0.0.100/24"]) };
     let mut director = link.start(0, spec);
