@@ -91,6 +91,12 @@ fn what_is_for_no_service_is_dropped() -> Result<()> {
     host.exec("nft flush ruleset")?;
     wait_until("the table again", FAR, || has_table(host))?;
     closed()?;
+    // The table stays, and lets everything in.
+    host.exec("nft flush table inet lvsd")?;
+    let drops = || Ok(host.exec("nft list table inet lvsd")?.contains("drop"));
+    ensure!(!drops()?);
+    wait_until("its rules again", FAR, drops)?;
+    closed()?;
 
     // A crash leaves it, and the next start takes it over, or away.
     lvsd.kill()?;

@@ -34,11 +34,25 @@ fn definition(priority: u8, interval: Duration) -> String {
 }
 
 fn start(interval: Duration) -> Result<Playing> {
+    start_with(interval, |priority| definition(priority, interval))
+}
+
+fn start_with(interval: Duration, definition: impl Fn(u8) -> String) -> Result<Playing> {
     let pair = Pair::new()?;
-    let backup = Lvsd::start(&pair.hosts[1], &definition(100, interval))?;
-    let master = Lvsd::start(&pair.hosts[0], &definition(150, interval))?;
+    let backup = Lvsd::start(&pair.hosts[1], &definition(100))?;
+    let master = Lvsd::start(&pair.hosts[0], &definition(150))?;
     pair.wait_master(0, ADDRESS, interval * 2, FAR)?;
     Ok(Playing { pair, master, backup })
+}
+
+/// The same pair with the virtual MAC.
+fn start_vmac() -> Result<Playing> {
+    let interval = Duration::from_secs(1);
+    start_with(interval, |priority| {
+        let mut one = Definition::new(priority, ADDRESS);
+        (one.interval, one.vmac) = (interval, true);
+        one.lvsd()
+    })
 }
 
 fn process(lvsd: &Lvsd, pointer: &str) -> Result<Pid> {
@@ -144,6 +158,76 @@ fn without_its_guard_a_worker_lets_go() {
         println!("a killed guard: moved after {moved:?}");
         ensure!(moved < Duration::from_secs(3), "the worker said nothing: {moved:?}");
         wait_until("the end of the worker", FAR, || Ok(kill(old, None).is_err())).map(drop)
+    };
+    play().unwrap();
+}
+
+/// The interface with the virtual MAC on the first host, and what it needs on the one below.
+fn vmac(pair: &Pair) -> Result<(String, String)> {
+    let host = &pair.hosts[0];
+    let links = host.exec("ip -brief link show")?;
+    let link = links.lines().find(|line| line.starts_with("vrrp.51@")).unwrap_or_default();
+    let state = if link.is_empty() {
+        "none"
+    } else if link.contains(",UP") {
+        "up"
+    } else {
+        "down"
+    };
+    let arp =
+        host.exec("sysctl -n net.ipv4.conf.eth0.arp_ignore net.ipv4.conf.eth0.arp_announce")?;
+    Ok((state.to_owned(), arp.split_whitespace().collect()))
+}
+
+#[test]
+fn a_virtual_mac_outlives_a_crash_and_an_upgrade() {
+    let play = || -> Result<()> {
+        let Playing { pair, master, backup } = start_vmac()?;
+        let before = times_master(&backup)?;
+        let held = ("up".to_owned(), "12".to_owned());
+        ensure!(vmac(&pair)? == held, "{:?}", vmac(&pair)?);
+        let pings = Pings::start(&pair.client, ADDRESS)?;
+        let old = worker(&master)?;
+        kill(old, Signal::SIGKILL)?;
+        let old = wait_other(&master, old)?;
+        ensure!(vmac(&pair)? == held, "{:?}", vmac(&pair)?);
+        let done = master.lvsctl("upgrade")?;
+        ensure!(done.status.success(), "{done:?}");
+        wait_other(&master, old)?;
+        ensure!(vmac(&pair)? == held, "{:?}", vmac(&pair)?);
+        let outage = pings.stop()?;
+        println!("a crash and an upgrade with the virtual MAC: longest outage {outage:?}");
+        ensure!(outage <= OUTAGE, "the client missed it for {outage:?}");
+        ensure!(times_master(&backup)? == before, "the other director has noticed");
+        // Only the first of three workers knew by itself what it had found.
+        master.stop()?;
+        ensure!(vmac(&pair)? == ("none".to_owned(), "00".to_owned()), "{:?}", vmac(&pair)?);
+        Ok(())
+    };
+    play().unwrap();
+}
+
+/// Five ends within half a minute: the guard ends the role, and a worker that lives takes it again.
+#[test]
+fn a_crash_loop_gives_the_role_up() {
+    let play = || -> Result<()> {
+        let Playing { pair, mut master, backup: _backup } = start_vmac()?;
+        let mut old = worker(&master)?;
+        for _ in 1..5 {
+            kill(old, Signal::SIGKILL)?;
+            old = wait_other(&master, old)?;
+            ensure!(pair.holders(ADDRESS)? == [true, false], "a crash moves nothing");
+        }
+        kill(old, Signal::SIGKILL)?;
+        pair.wait_master(1, ADDRESS, Duration::ZERO, FAR)?;
+        let (state, _) = vmac(&pair)?;
+        ensure!(state == "down", "two hosts with the virtual MAC: {state}");
+        master.process().wait_log("mastership is given up, and the next one starts in", FAR)?;
+        wait_other(&master, old)?;
+        pair.wait_master(0, ADDRESS, Duration::from_secs(2), FAR)?;
+        master.stop()?;
+        ensure!(vmac(&pair)? == ("none".to_owned(), "00".to_owned()), "{:?}", vmac(&pair)?);
+        Ok(())
     };
     play().unwrap();
 }

@@ -13,17 +13,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use checkers::ProbeResult;
 use config::{Config, Script};
+use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::rules::{Rules, TABLE};
 use crate::script;
 
-/// How often it is looked whether the table is there.
+/// How often it is looked whether the table is as it was made.
 const LOOK: Duration = Duration::from_secs(10);
 /// nft takes milliseconds, unless somebody else holds its lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -119,6 +121,7 @@ async fn keep(
             text,
         });
         tell(&teller, trouble);
+        let made = if rules.is_some() { listing().await } else { None };
         loop {
             tokio::select! {
                 changed = wanted.changed() => match changed {
@@ -127,9 +130,9 @@ async fn keep(
                 },
                 () = tokio::time::sleep(LOOK), if rules.is_some() => {}
             }
-            if !is_there().await {
+            if made.is_none() || listing().await != made {
                 if teller.borrow().is_none() {
-                    tracing::warn!("another program has removed table {TABLE}; it is made again");
+                    tracing::warn!("another program has changed table {TABLE}; it is made again");
                 }
                 break;
             }
@@ -200,8 +203,13 @@ impl ScriptFile {
     }
 }
 
-async fn is_there() -> bool {
-    nft(["list", "table", "inet", "lvsd"]).await.is_ok()
+/// The table as nft shows it, but for its counters; `None` if there is none.
+async fn listing() -> Option<Vec<u8>> {
+    let mut nft = Command::new("nft");
+    nft.args(["--stateless", "list", "table", "inet", "lvsd"]);
+    nft.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, nft.output()).await.ok()?.ok()?;
+    output.status.success().then_some(output.stdout)
 }
 
 /// Runs nft, or tells why that did not work.

@@ -1,12 +1,13 @@
 //! The named pipe that gets a line for each change.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::libc::O_NONBLOCK;
+use nix::libc::{O_NONBLOCK, PIPE_BUF};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -46,8 +47,8 @@ impl Fifo {
 
     /// Writes a line, without waiting for room.
     pub(super) fn write(&mut self, line: &str) {
-        // Shorter than PIPE_BUF: all of it goes, or nothing does (pipe(7)).
-        match self.pipe.write_all(line.as_bytes()) {
+        // All of it goes, or nothing does (pipe(7)).
+        match self.pipe.write_all(atomic(line).as_bytes()) {
             Ok(()) => self.is_full = false,
             Err(error) if !self.is_full => {
                 self.is_full = true;
@@ -56,6 +57,15 @@ impl Fifo {
             Err(_) => {}
         }
     }
+}
+
+/// The line, or as much of it as a pipe takes at once; the text at its end is in quotes.
+fn atomic(line: &str) -> Cow<'_, str> {
+    const END: &str = "...\"\n";
+    if line.len() <= PIPE_BUF {
+        return line.into();
+    }
+    format!("{}{END}", &line[..line.floor_char_boundary(PIPE_BUF - END.len())]).into()
 }
 
 #[cfg(test)]
@@ -81,6 +91,28 @@ mod tests {
             fifo.write("many\n");
         }
         assert!(fifo.is_full);
+    }
+
+    /// 255 addresses of both directors are more than a pipe takes at once.
+    #[test]
+    fn a_long_line_goes_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        let mut fifo = Fifo::open(&path).unwrap();
+        let long = format!("INSTANCE \"VI_1\" TROUBLE \"{}\"\n", "ü".repeat(4000));
+        for _ in 0..20 {
+            fifo.write(&long);
+        }
+        let mut text = vec![0; 1 << 17];
+        let mut reader =
+            OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&path).unwrap();
+        let length = reader.read(&mut text).unwrap();
+        let text = std::str::from_utf8(&text[..length]).unwrap();
+        assert!(text.lines().count() > 10);
+        for line in text.split_inclusive('\n') {
+            assert!(line.starts_with("INSTANCE \"VI_1\" TROUBLE \"üü"), "{line}");
+            assert!(line.ends_with("üü...\"\n"), "{line}");
+        }
     }
 
     #[test]
