@@ -132,7 +132,7 @@ fn refused_address(link: &Link) -> VirtualAddress {
     link.ip(0, "link add d0 type bridge");
     link.ip(0, "link set d0 up");
     link.exec(0, "sysctl -qw net.ipv6.conf.d0.disable_ipv6=1");
-    VirtualAddress::new("2001:db8:1::100".parse().unwrap(), 64, "d0")
+    VirtualAddress::new("2001:db8:1::100".parse().expect("an address"), 64, "d0")
 }
 
 #[test]
