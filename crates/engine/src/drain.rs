@@ -10,6 +10,9 @@ use crate::standing::StandingDestination;
 /// While a server drains, the table is read this often.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
+/// How far it is before the first look.
+pub(crate) const UNCOUNTED: &str = "its connections are being counted";
+
 /// A destination that drains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draining {
@@ -51,9 +54,8 @@ impl Draining {
     /// How far it is, in words.
     pub(crate) fn words(&self, now: Instant) -> String {
         match (self.done, self.left) {
-            (Some(0), _) => "no connections left".to_owned(),
-            (Some(cut), _) => format!("deadline reached with {cut} connections left"),
-            (None, None) => "its connections are being counted".to_owned(),
+            (Some(cut), _) => done_words(cut),
+            (None, None) => UNCOUNTED.to_owned(),
             (None, Some(left)) => {
                 let rest = self.deadline.saturating_duration_since(now).as_secs();
                 let rest = humantime::format_duration(Duration::from_secs(rest));
@@ -63,14 +65,29 @@ impl Draining {
     }
 }
 
+/// Of a server that leaves, in words, with the number of connections that are cut.
+pub(crate) fn done_words(cut: u64) -> String {
+    match cut {
+        0 => "no connections left".to_owned(),
+        cut => format!("deadline reached with {cut} connections left"),
+    }
+}
+
 /// A destination that no file defines any more and that has not left yet. It is kept across
 /// restarts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// It takes new connections until a server of the definitions serves in its place, if one may come;
+/// in a service that is no longer defined either it takes none.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaving {
-    /// The service, which is still defined.
+    /// Name of the virtual server that the service belongs to, or last belonged to.
+    pub virtual_server: String,
+    /// The service.
     pub service: ServiceKey,
     /// The destination.
     pub destination: DestinationKey,
-    /// At the latest then it is taken out.
+    /// At the latest then it is taken out, unless its service waits for another server.
     pub deadline: Instant,
+    /// What is waited for.
+    pub policy: Drain,
 }

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use ipvs::{Daemon, DaemonRole, Destination, Forward, Operation, Persistence, Service, ServiceKey};
+use ipvs::{
+    Daemon, DaemonRole, Destination, Forward, Operation, Persistence, Service, ServiceKey, Weight,
+};
 
 use crate::diff::{Change, diff};
+use crate::stages::Plan;
 use crate::standing::{Standing, StandingDestination, StandingService};
 use crate::wanted::{Placement, Wanted, WantedServer, WantedService};
 
@@ -89,15 +92,12 @@ pub struct Ownership<'a> {
 
 /// The operations that turn `standing` into `wanted`; empty when nothing differs. Without
 /// `ownership`, `wanted` is a part of a table, and no service is removed.
-///
-/// Everything is added and changed before anything is removed, so that a service that has a
-/// server before and after has one in between.
 pub fn plan(
     standing: &Standing,
     wanted: &Wanted,
     ownership: Option<Ownership<'_>>,
     cause: Cause,
-) -> Vec<Step> {
+) -> Plan {
     let mut steps = Steps { cause, first: Vec::new(), last: Vec::new() };
     for (key, change) in diff(&standing.services, &wanted.services) {
         match change {
@@ -117,8 +117,8 @@ pub fn plan(
     }
     steps.timeouts(standing, wanted);
     steps.daemons(standing, wanted);
-    steps.first.append(&mut steps.last);
-    steps.first
+    let Steps { first, last, .. } = steps;
+    Plan { first, last }
 }
 
 struct Steps {
@@ -277,7 +277,11 @@ impl Steps {
             };
             let operation = Operation::SetDestination(*service, server.destination);
             let step = self.step(operation, found.connections(), words);
-            self.first.push(step);
+            // To those who connect, weight 0 is as good as a removal.
+            let stops = server.destination.weight == Weight::ZERO
+                && found.destination.weight != Weight::ZERO;
+            let stage = if stops { &mut self.last } else { &mut self.first };
+            stage.push(step);
         }
     }
 }

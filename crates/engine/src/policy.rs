@@ -3,7 +3,7 @@
 //!
 //! 1. Health: all checks of a server must pass. One that is not known yet stays where it is.
 //! 2. Panic: when the last server would leave, or more than `max_ejected`, the `panic` policy
-//!    decides about those that fail.
+//!    decides about those that fail. Until it is known whether there is another, the last stays.
 //! 3. Quorum: while the live weight is too small, the sorry servers take over.
 //! 4. `on_failure = "weight_zero"` keeps a failed server in the table, without new connections.
 //! 5. Slow start: a server that comes in gets its weight step by step.
@@ -134,7 +134,10 @@ pub(crate) fn decide(
     let panic_decides = panic.is_some() && virtual_server.panic != Panic::Sorry;
     let sorry = quorum == Some(false) && !panic_decides && !virtual_server.sorry_servers.is_empty();
     let condition = Condition { quorum, live_weight, panic };
-    let kept = kept_in_panic(virtual_server, &judged, &condition);
+    let mut kept = kept_in_panic(virtual_server, &judged, &condition);
+    if !sorry {
+        keep_until_others_are_known(&judged, &mut kept);
+    }
 
     let mut servers: Vec<WantedServer> = judged
         .into_iter()
@@ -257,8 +260,8 @@ fn kept_in_panic(
     let Some(reason) = &condition.panic else { return kept };
     let mut failing: Vec<usize> = (0..judged.len()).filter(|&at| judged[at].is_failing()).collect();
     let count = judged.iter().filter(|one| one.takes_part()).count();
-    // Who failed first leaves first.
-    failing.sort_by_key(|&at| (judged[at].since, at));
+    // Who failed first leaves first, and who has left stays out.
+    failing.sort_by_key(|&at| (judged[at].was == Placement::In, judged[at].since, at));
     for (rank, &at) in failing.iter().enumerate() {
         let stays = match virtual_server.panic {
             Panic::Sorry => false,
@@ -272,6 +275,20 @@ fn kept_in_panic(
         }
     }
     kept
+}
+
+/// While nobody else serves and others wait for their first check, those that fail stay where they
+/// are: they are not the last ones, but nobody knows yet whether there is another.
+fn keep_until_others_are_known(judged: &[Judged<'_>], kept: &mut [Option<String>]) {
+    let serves = judged.iter().any(Judged::is_healthy) || kept.iter().any(Option::is_some);
+    if serves || !judged.iter().any(Judged::is_waiting) {
+        return;
+    }
+    for (one, kept) in judged.iter().zip(kept) {
+        if one.is_failing() && one.was == Placement::In {
+            *kept = Some(format!("stays until another server is checked: {}", one.why));
+        }
+    }
 }
 
 /// keepalived's arithmetic: up from `quorum + hysteresis` on, down below `quorum - hysteresis`.

@@ -109,7 +109,7 @@ fn a_reload_does_exactly_the_difference_adds_first() {
             "NEW_SERVICE udp 192.0.2.10:53 wlc: virtual server new is defined",
             "NEW_DEST udp 192.0.2.10:53 -> 198.51.100.1:53 dr 1: no checks",
             "DEL_DEST tcp 192.0.2.10:80 -> 198.51.100.1:80: no longer defined; no connections left",
-            "DEL_SERVICE tcp 192.0.2.10:81: no longer defined",
+            "DEL_SERVICE tcp 192.0.2.10:81: no longer defined; no connections left",
         ]
     );
     let saved = bench.saved.unwrap();

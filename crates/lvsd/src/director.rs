@@ -309,6 +309,10 @@ fn log(event: &Event) {
         Event::Failed(Step { reason, .. }, error) => {
             tracing::error!("{error} (wanted because: {reason}); it is tried again");
         }
+        Event::Held(Step { operation, reason, .. }) => tracing::warn!(
+            "{operation} is not done yet (wanted because: {reason}): what comes in its place was \
+             refused, and the service would be empty"
+        ),
         Event::Unreadable(error) => tracing::error!("{error}; it is tried again"),
         Event::Overridden(wish) => tracing::info!("real server {}: {wish}", wish.server),
         Event::Expired(wish) => tracing::info!("real server {}: no longer {wish}", wish.server),

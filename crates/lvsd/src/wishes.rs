@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
+use config::{Drain, DrainPolicy};
 use engine::{Action, Leaving, Override, ServerName};
 use ipvs::{DestinationKey, Weight};
 use serde::{Deserialize, Serialize};
@@ -57,9 +58,18 @@ enum ActionRecord {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct LeavingRecord {
+    /// Absent in what older versions wrote, as are the policies.
+    #[serde(default)]
+    virtual_server: String,
     service: String,
     destination: String,
     deadline: Seconds,
+    /// How long the drain may take in all.
+    drain_seconds: Option<u64>,
+    #[serde(default)]
+    wait_for_udp: bool,
+    #[serde(default)]
+    wait_for_persistent: bool,
 }
 
 /// Seconds since 1970.
@@ -158,17 +168,28 @@ fn read_override(record: OverrideRecord) -> anyhow::Result<Override> {
 
 fn write_leaving(one: &Leaving) -> LeavingRecord {
     LeavingRecord {
+        virtual_server: one.virtual_server.clone(),
         service: one.service.to_string(),
         destination: one.destination.to_string(),
         deadline: one.deadline.into(),
+        drain_seconds: Some(one.policy.deadline.as_secs()),
+        wait_for_udp: one.policy.udp == DrainPolicy::Wait,
+        wait_for_persistent: one.policy.persistent == DrainPolicy::Wait,
     }
 }
 
 fn read_leaving(record: LeavingRecord) -> anyhow::Result<Leaving> {
+    let policy = |wait| if wait { DrainPolicy::Wait } else { DrainPolicy::Ignore };
     Ok(Leaving {
+        virtual_server: record.virtual_server,
         service: record.service.parse()?,
         destination: DestinationKey::new(record.destination.parse()?),
         deadline: record.deadline.into(),
+        policy: Drain {
+            deadline: record.drain_seconds.map_or(Drain::default().deadline, Duration::from_secs),
+            udp: policy(record.wait_for_udp),
+            persistent: policy(record.wait_for_persistent),
+        },
     })
 }
 
@@ -207,9 +228,11 @@ mod tests {
         ];
         overrides[0].server.virtual_server = Some("web".to_owned());
         let leaving = vec![Leaving {
+            virtual_server: "web".to_owned(),
             service: "fwmark 7".parse().unwrap(),
             destination: DestinationKey::new("198.51.100.9:0".parse().unwrap()),
             deadline: now,
+            policy: Drain { udp: DrainPolicy::Wait, ..Drain::default() },
         }];
         let name: ServerName = "198.51.100.3".parse().unwrap();
         let since = now.checked_sub(Duration::from_secs(300)).unwrap();
@@ -234,10 +257,8 @@ mod tests {
                 (a, b) => assert_eq!(a, b),
             }
         }
-        assert_eq!(
-            (left[0].service, left[0].destination),
-            (leaving[0].service, leaving[0].destination)
-        );
+        assert!(near(left[0].deadline, leaving[0].deadline));
+        assert_eq!(left, [Leaving { deadline: left[0].deadline, ..leaving[0].clone() }]);
         assert!(near(loaded.maintenance_since[&name], since));
     }
 

@@ -37,9 +37,9 @@ impl Failing {
 
     /// Says of the steps of a new plan which are tried again, and forgets what is not in it.
     /// `is_planned` tells whether a service was looked at; `None` stands for what has none.
-    pub(super) fn tried_again(
+    pub(super) fn tried_again<'a>(
         &mut self,
-        steps: &mut [Step],
+        steps: impl Iterator<Item = &'a mut Step>,
         is_planned: impl Fn(Option<&ServiceKey>) -> bool,
     ) {
         if self.is_empty() {

@@ -49,7 +49,7 @@ pub enum Output {
     /// Read the kernel's table and hand it in.
     ReadTable,
     /// Carry out these steps in order, each whether or not one before it failed, and hand in what
-    /// became of them.
+    /// became of them. They are one stage of a plan: steps that depend on these follow after that.
     Apply(Vec<Step>),
     /// Watch exactly these monitors. A monitor that is watched already keeps its state.
     Watch(Vec<(Monitor, Start)>),
@@ -84,6 +84,9 @@ pub enum Event {
     Done(Step),
     /// A step failed. It is tried again.
     Failed(Step, String),
+    /// A step was not done: what was to come in its place could not be brought in, and its service
+    /// would have been left without a server. It is planned again.
+    Held(Step),
     /// The table could not be read. It is tried again.
     Unreadable(String),
     /// A wish of the operator's has come into force.
@@ -141,9 +144,8 @@ impl Kept {
         }
         for one in &mut self.leaving {
             let service = virtual_servers.iter().find(|v| v.keys.contains(&one.service));
-            if let Some(service) = service {
-                one.deadline = one.deadline.min(now + service.drain.deadline);
-            }
+            let drain = service.map_or(one.policy, |service| service.drain);
+            one.deadline = one.deadline.min(now + drain.deadline);
         }
         let known = std::mem::take(&mut self.maintenance_since);
         let since = |name: &ServerName| known.get(name).map_or(now, |since| now.min(*since));

@@ -8,6 +8,7 @@ mod answers;
 mod changed;
 mod failing;
 mod io;
+mod leaving;
 mod memory;
 mod preview;
 mod replan;
@@ -28,6 +29,7 @@ use crate::operator::{Overrides, ServerName};
 use crate::paths::path_keys;
 use crate::plan::{Cause, Step};
 use crate::policy::Condition;
+use crate::stages::{brings_in, part};
 use crate::standing::{Snapshot, Standing};
 use crate::wanted::{HealthBook, Placement, Verdict, Wanted};
 
@@ -37,6 +39,9 @@ pub use self::preview::Preview;
 
 /// First pause after a failed operation or a failed read; it doubles up to the resync interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// Why a step of the second stage was not done.
+const HELD: &str = "not done: what comes in its place was refused, and the service would be empty";
 
 /// The `[ipvs]` section.
 pub type Settings = config::Ipvs;
@@ -87,6 +92,8 @@ pub struct Engine {
     /// When the next step of a slow start is due in a service.
     ramps: BTreeMap<ServiceKey, Instant>,
     pub(crate) failing: Failing,
+    /// The second stage of the plan whose first is being carried out.
+    second_stage: Vec<Step>,
     /// What the plan after the next read is for.
     pending: Option<Cause>,
     watch_changed: bool,
@@ -104,6 +111,7 @@ impl Engine {
         now: Instant,
     ) -> Self {
         let kept = kept.seen_from(&virtual_servers, now);
+        let leaving = leaving::still_leaving(kept.leaving, &virtual_servers);
         Self {
             virtual_servers,
             settings,
@@ -114,16 +122,13 @@ impl Engine {
             overrides: Overrides::new(kept.overrides),
             maintenance: kept.maintenance_since,
             draining: BTreeMap::new(),
-            leaving: kept
-                .leaving
-                .into_iter()
-                .map(|one| ((one.service, one.destination), one))
-                .collect(),
+            leaving,
             standing: None,
             conditions: BTreeMap::new(),
             roles: BTreeMap::new(),
             ramps: BTreeMap::new(),
             failing: Failing::default(),
+            second_stage: Vec::new(),
             pending: None,
             watch_changed: false,
             next_read: now,
@@ -179,6 +184,10 @@ impl Engine {
                 self.settings.sync_daemon = None;
                 self.watch_changed = true;
                 let removes = self.settings.on_stop == Policy::Remove;
+                if removes && !self.leaving.is_empty() {
+                    self.leaving.clear();
+                    self.save_wishes();
+                }
                 removes.then_some((Cause::Stop, Scope::All))
             }
         };
@@ -195,16 +204,16 @@ impl Engine {
     /// slow start, ends the operator's wishes whose time is up.
     pub fn handle_timeout(&mut self, now: Instant) {
         let ended = self.overrides.expire(now);
+        let due = self.ramps.iter().filter(|(_, at)| **at <= now).map(|(service, _)| *service);
+        let due: BTreeSet<ServiceKey> = due.collect();
         if !ended.is_empty() {
             for one in ended {
                 self.event(Event::Expired(one));
             }
             self.save_wishes();
+            // Slow starts go on with it: there is one plan at a time.
             self.replan(Cause::Operator, &Scope::All, now);
-        }
-        let due = self.ramps.iter().filter(|(_, at)| **at <= now).map(|(service, _)| *service);
-        let due: BTreeSet<ServiceKey> = due.collect();
-        if !due.is_empty() {
+        } else if !due.is_empty() {
             self.replan(Cause::SlowStart, &self.those_of(&due), now);
         }
         if now >= self.next_read {
@@ -275,8 +284,9 @@ impl Engine {
     fn applied(&mut self, results: Vec<(Step, Result<(), String>)>, now: Instant) {
         let mut failed = false;
         let mut left = false;
-        // Services that could not be made.
+        // Services that could not be made, and those into which no server could be brought.
         let mut refused = BTreeSet::new();
+        let mut lacking = BTreeSet::new();
         let owned_before = self.owned.len();
         for (step, result) in results {
             match result {
@@ -288,6 +298,9 @@ impl Engine {
                     match &step.operation {
                         Operation::DelService(key) => {
                             self.owned.remove(key);
+                            let before = self.leaving.len();
+                            self.leaving.retain(|(service, _), _| service != key);
+                            left |= self.leaving.len() != before;
                         }
                         Operation::DelDestination(service, key) => {
                             left |= self.leaving.remove(&(*service, *key)).is_some();
@@ -298,6 +311,7 @@ impl Engine {
                 }
                 Err(error) => {
                     failed = true;
+                    lacking.extend(brings_in(&step.operation));
                     match &step.operation {
                         Operation::NewService(service) => drop(refused.insert(service.key)),
                         // It could not but fail; one line says why.
@@ -317,6 +331,24 @@ impl Engine {
         }
         if failed {
             self.retry_later(now);
+        }
+        self.apply_second_stage(&lacking);
+    }
+
+    /// Goes on with the plan whose first stage is done.
+    fn apply_second_stage(&mut self, lacking: &BTreeSet<ServiceKey>) {
+        let (Some(standing), second) = (&self.standing, std::mem::take(&mut self.second_stage))
+        else {
+            return;
+        };
+        let (released, held) = part(second, standing, lacking);
+        for step in held {
+            self.failing.failed(&step.operation, HELD.to_owned());
+            self.event(Event::Held(step));
+        }
+        if !released.is_empty() {
+            // Before anything else is planned.
+            self.outputs.push_front(Output::Apply(released));
         }
     }
 }

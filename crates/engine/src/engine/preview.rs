@@ -58,8 +58,9 @@ impl Engine {
         while let Some(output) = self.poll_output() {
             match output {
                 Output::ReadTable => self.handle(Input::Table(Ok(snapshot.clone())), now),
-                Output::Apply(planned) => {
-                    steps = planned;
+                Output::Apply(first) => {
+                    steps = first;
+                    steps.append(&mut self.second_stage);
                     break;
                 }
                 Output::Watch(_)

@@ -5,16 +5,15 @@ use std::time::Instant;
 
 use checkers::{Initial, Monitor, Start};
 use config::Policy;
-use ipvs::{Destination, Operation, ServiceKey};
+use ipvs::{Operation, ServiceKey};
 
 use super::memory::{Past, ramp_start, ramp_step};
 use super::scope::Scope;
 use super::{Engine, Event, Output, Placed};
 use crate::plan::{Cause, Ownership, Reason, plan};
 use crate::policy::{Memory, monitor};
-use crate::wanted::{Placement, Verdict, Wanted, WantedServer};
-use crate::weight::{SLOW_START_STEPS, Weighing};
-use checkers::State;
+use crate::wanted::{Placement, Wanted};
+use crate::weight::SLOW_START_STEPS;
 
 impl Engine {
     /// The wanted table at `now`, or the part of it that is in `scope`.
@@ -28,30 +27,8 @@ impl Engine {
                 wanted.daemons.get_or_insert_default();
             }
         }
-        self.add_leaving(&mut wanted, now);
+        self.add_leaving(&mut wanted, scope, now);
         wanted
-    }
-
-    /// Servers that are no longer defined and drain.
-    fn add_leaving(&self, wanted: &mut Wanted, now: Instant) {
-        for (place, leaving) in &self.leaving {
-            let Some(draining) = self.draining.get(place) else { continue };
-            let standing = self.standing.as_ref();
-            let found = standing.and_then(|s| s.destination(&place.0, &place.1));
-            let Some(found) = found else { continue };
-            let Some(service) = wanted.services.get_mut(&leaving.service) else { continue };
-            let gone = draining.done.is_some();
-            let verdict = Verdict {
-                placement: if gone { Placement::Out } else { Placement::Inhibited },
-                state: State::Unknown,
-                why: format!("no longer defined; {}", draining.words(now)).into(),
-            };
-            let last = Weighing::configured(found.destination.weight);
-            let weighing = Weighing { inhibited: true, ..last };
-            let destination = Destination { weight: weighing.weight(), ..found.destination };
-            let server = WantedServer { destination, weighing, sorry: false, verdict };
-            service.servers.entry(destination.key).or_insert(server);
-        }
     }
 
     /// Plans, if the table is known.
@@ -59,9 +36,10 @@ impl Engine {
         if self.standing.is_none() {
             return;
         }
-        // Neither health nor time changes who drains.
-        if !matches!(cause, Cause::Health | Cause::SlowStart) {
-            self.update_draining();
+        // Neither health nor time changes who drains, but for servers whose place another takes.
+        if !self.leaving.is_empty() || !matches!(cause, Cause::Health | Cause::SlowStart) {
+            self.update_draining(now);
+            self.look_again_soon(now);
         }
         let wanted = self.wanted_within(scope, now);
         self.place(&wanted, scope, now);
@@ -72,12 +50,12 @@ impl Engine {
 
     /// Notes since when each real server is in its state, and which are in their slow start.
     fn place(&mut self, wanted: &Wanted, scope: &Scope, now: Instant) {
-        let slow_starts: Vec<_> = self
+        let slow_starts: BTreeMap<_, _> = self
             .within(scope)
             .flat_map(|one| one.keys.iter().map(move |key| (*key, one.slow_start)))
             .collect();
-        for (service, slow_start) in slow_starts {
-            let Some(found) = wanted.services.get(&service) else { continue };
+        for (&service, found) in &wanted.services {
+            let slow_start = slow_starts.get(&service).copied().flatten();
             let before = self.placed.remove(&service).unwrap_or_default();
             let mut next_step: Option<Instant> = None;
             let placed = found.servers.iter().map(|(key, server)| {
@@ -193,8 +171,13 @@ impl Engine {
         let remove_unmanaged = self.settings.unmanaged == Policy::Remove;
         let whole = Ownership { owned: &self.owned, remove_unmanaged };
         let ownership = (*scope == Scope::All).then_some(whole);
-        let mut steps = plan(standing, wanted, ownership, cause);
-        for step in &mut steps {
+        let mut plan = plan(standing, wanted, ownership, cause);
+        for step in &mut plan.last {
+            if let Operation::DelService(service) = step.operation
+                && let Some(words) = self.farewell(&service)
+            {
+                step.reason = Reason { cause: Cause::Drained, words: words.into() };
+            }
             if let Operation::DelDestination(service, key) = step.operation
                 && self.draining.get(&(service, key)).is_some_and(|d| d.done.is_some())
                 && let Some(server) =
@@ -203,11 +186,14 @@ impl Engine {
                 step.reason = Reason { cause: Cause::Drained, words: server.verdict.why.clone() };
             }
         }
-        self.failing.tried_again(&mut steps, |service| {
+        self.failing.tried_again(plan.steps_mut(), |service| {
             *scope == Scope::All || service.is_some_and(|key| wanted.has(key))
         });
-        if !steps.is_empty() {
-            self.outputs.push_back(Output::Apply(steps));
+        let (now, then) =
+            if plan.first.is_empty() { (plan.last, Vec::new()) } else { (plan.first, plan.last) };
+        self.second_stage = then;
+        if !now.is_empty() {
+            self.outputs.push_back(Output::Apply(now));
         }
     }
 

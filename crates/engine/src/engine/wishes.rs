@@ -1,17 +1,16 @@
 //! The operator's wishes, and the servers that drain.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use config::{Drain, VirtualServer};
-use ipvs::{DestinationKey, ServiceKey};
+use ipvs::DestinationKey;
 
 use super::scope::{Changes, Scope};
 use super::{Engine, Output, Place, Settings};
-use crate::drain::{Draining, LOOK, Leaving};
+use crate::drain::{Draining, LOOK};
 use crate::operator::{Action, Hold, Override, ServerName};
 use crate::plan::Cause;
-use crate::wanted::Placement;
 
 impl Engine {
     /// The operator's wishes in force.
@@ -45,42 +44,6 @@ impl Engine {
         Some(scope)
     }
 
-    /// Servers that were in a service and that it no longer defines drain before they go. Those
-    /// of a service that is gone go with it. Returns whether any begins to leave.
-    fn note_leaving(
-        &mut self,
-        changes: &Changes<'_>,
-        virtual_servers: &[VirtualServer],
-        now: Instant,
-    ) -> bool {
-        let deadlines: BTreeMap<ServiceKey, Instant> = virtual_servers
-            .iter()
-            .flat_map(|one| one.keys.iter().map(move |key| (*key, now + one.drain.deadline)))
-            .collect();
-        let defined = places(changes.new.values().copied());
-        let before = self.leaving.len();
-        // What is defined again stays, and what belongs to a service that is gone goes with it.
-        self.leaving
-            .retain(|place, _| deadlines.contains_key(&place.0) && !defined.contains(place));
-        let mut changed = self.leaving.len() != before;
-        let mut leaves = false;
-        for place in places(changes.old.iter().copied()).difference(&defined) {
-            let Some(&deadline) = deadlines.get(&place.0) else { continue };
-            let placed = self.placed(&place.0, &place.1);
-            let was_in = placed.is_some_and(|placed| placed.placement != Placement::Out);
-            if was_in && !self.leaving.contains_key(place) {
-                let (service, destination) = *place;
-                self.leaving.insert(*place, Leaving { service, destination, deadline });
-                leaves = true;
-            }
-        }
-        changed |= leaves;
-        if changed {
-            self.save_wishes();
-        }
-        leaves
-    }
-
     /// Whether a server can go at once depends on its connections of now.
     pub(super) fn plan_after_a_look(&mut self, cause: Cause) {
         self.pending = Some(cause);
@@ -89,7 +52,7 @@ impl Engine {
 
     pub(super) fn save_wishes(&mut self) {
         let overrides = self.overrides.all().to_vec();
-        let leaving = self.leaving.values().copied().collect();
+        let leaving = self.leaving.values().cloned().collect();
         let maintenance = self.maintenance.clone();
         self.outputs.push_back(Output::SaveWishes(overrides, leaving, maintenance));
     }
@@ -120,7 +83,7 @@ impl Engine {
     }
 
     /// Brings the list of what drains up to date with what is asked and what is leaving.
-    pub(super) fn update_draining(&mut self) {
+    pub(super) fn update_draining(&mut self, now: Instant) {
         if self.overrides.all().is_empty() && self.maintenance.is_empty() && self.leaving.is_empty()
         {
             self.draining.clear();
@@ -138,10 +101,11 @@ impl Engine {
                     }
                 }
             }
-            for (place, leaving) in &self.leaving {
-                if virtual_server.keys.contains(&leaving.service) {
-                    wanted.insert(*place, (leaving.deadline, policy));
-                }
+        }
+        let waiting = self.waiting_services(now);
+        for (place, leaving) in &self.leaving {
+            if !self.is_needed(place, &waiting) {
+                wanted.insert(*place, (leaving.deadline, leaving.policy));
             }
         }
         self.draining.retain(|place, _| wanted.contains_key(place));
@@ -155,7 +119,7 @@ impl Engine {
 
     /// Counts the connections of what drains.
     pub(super) fn look_at_draining(&mut self, now: Instant) {
-        self.update_draining();
+        self.update_draining(now);
         let Some(standing) = &self.standing else { return };
         for ((service, key), draining) in &mut self.draining {
             draining.look(standing.destination(service, key), now);
@@ -165,20 +129,13 @@ impl Engine {
         if self.leaving.len() != before {
             self.save_wishes();
         }
+        self.look_again_soon(now);
+    }
+
+    /// While a server drains, its connections are counted more often than the table is compared.
+    pub(super) fn look_again_soon(&mut self, now: Instant) {
         if self.draining.values().any(|draining| draining.done.is_none()) {
             self.next_read = self.next_read.min(now + LOOK);
         }
     }
-}
-
-/// Every destination of the definitions, sorry servers included.
-fn places<'a>(virtual_servers: impl Iterator<Item = &'a VirtualServer>) -> BTreeSet<Place> {
-    let of = |one: &VirtualServer| {
-        let real = one.real_servers.iter().map(|server| server.destination.key);
-        let sorry = one.sorry_servers.iter().map(|server| server.key);
-        let destinations: Vec<DestinationKey> = real.chain(sorry).collect();
-        let pairs = one.keys.iter().flat_map(|key| destinations.iter().map(|d| (*key, *d)));
-        pairs.collect::<Vec<Place>>()
-    };
-    virtual_servers.flat_map(of).collect()
 }

@@ -212,10 +212,10 @@ impl World {
     /// Carries out what both want, until neither wants anything.
     fn drain(&mut self) {
         loop {
-            if let Some(output) = self.supervisor.poll_output() {
-                self.carry_out_for_checkers(output);
-            } else if let Some(output) = self.engine.poll_output() {
+            if let Some(output) = self.engine.poll_output() {
                 self.carry_out(output);
+            } else if let Some(output) = self.supervisor.poll_output() {
+                self.carry_out_for_checkers(output);
             } else {
                 break;
             }
@@ -270,7 +270,7 @@ impl World {
                 self.engine.handle(Input::Table(snapshot), self.now);
             }
             Output::Apply(steps) => {
-                let results = self.kernel.apply(steps);
+                let results = self.kernel.apply(steps, &self.defined, self.engine.overrides());
                 self.troubled |= results.iter().any(|(_, result)| result.is_err());
                 self.engine.handle(Input::Applied(results), self.now);
             }

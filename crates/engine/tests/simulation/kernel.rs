@@ -1,12 +1,13 @@
 //! The kernel in memory, watched for what no plan may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use config::VirtualServer;
-use engine::{Snapshot, Step};
+use engine::{Override, Snapshot, Step};
 use ipvs::fake::FakeKernel;
 use ipvs::{
     Destination, DestinationKey, Kernel as _, Operation, Service, ServiceKey, Table, TableService,
+    Weight,
 };
 use testkit::Random;
 
@@ -24,12 +25,31 @@ pub(crate) struct Kernel {
     pub(crate) refuse_next: u64,
     /// How many operations were asked for.
     pub(crate) applied: usize,
+    /// What another program has put into a service.
+    strangers: BTreeSet<(ServiceKey, DestinationKey)>,
+    /// Services that another program has changed since they were last read.
+    unseen: BTreeSet<ServiceKey>,
+}
+
+/// Whether a service is to have a server once it has one: a file defines some for it, and the
+/// operator has not asked for anything.
+fn is_kept(key: &ServiceKey, defined: &[VirtualServer], wishes: &[Override]) -> bool {
+    let has_servers =
+        |one: &VirtualServer| !one.real_servers.is_empty() || !one.sorry_servers.is_empty();
+    let mut defined = defined.iter();
+    wishes.is_empty() && defined.any(|one| one.keys.contains(key) && has_servers(one))
 }
 
 impl Kernel {
     /// A kernel with a service of another program and some of what is defined.
     pub(crate) fn new(random: &mut Random, defined: &[VirtualServer]) -> Self {
-        let mut kernel = Self { fake: FakeKernel::new(), refuse_next: 0, applied: 0 };
+        let mut kernel = Self {
+            fake: FakeKernel::new(),
+            refuse_next: 0,
+            applied: 0,
+            strangers: BTreeSet::new(),
+            unseen: BTreeSet::new(),
+        };
         kernel.set_up(Operation::NewService(service(foreign(), "rr")));
         kernel.set_up(Operation::NewDestination(foreign(), destination(1, 22, 4)));
         for virtual_server in defined {
@@ -53,7 +73,9 @@ impl Kernel {
         self.fake.execute(&[operation]).remove(0).unwrap();
     }
 
+    /// What lvsd reads.
     pub(crate) fn snapshot(&mut self) -> Snapshot {
+        self.unseen.clear();
         self.table().into()
     }
 
@@ -70,17 +92,29 @@ impl Kernel {
         self.table().services.into_iter().map(settled).collect()
     }
 
-    fn members(&mut self) -> BTreeMap<ServiceKey, usize> {
-        let services = self.table().services.into_iter();
-        services.map(|one| (one.entry.service.key, one.destinations.len())).collect()
+    /// Services with a server that takes new connections. What another program has put there does
+    /// not count: it goes, whoever else is there.
+    fn serving(&mut self) -> BTreeSet<ServiceKey> {
+        let services = self.services();
+        let serves = |key: &ServiceKey, one: &Destination| {
+            one.weight != Weight::ZERO && !self.strangers.contains(&(*key, one.key))
+        };
+        let serving = services
+            .iter()
+            .filter(|(key, (_, servers))| servers.values().any(|one| serves(key, one)));
+        serving.map(|(key, _)| *key).collect()
     }
 
-    /// Carries out a plan. It leaves others alone, and a service that has a server before and
-    /// after has one in between.
-    pub(crate) fn apply(&mut self, steps: Vec<Step>) -> Vec<(Step, Result<(), String>)> {
+    /// Carries out a stage of a plan. It leaves others alone, and no service loses its last server,
+    /// whatever is refused, unless a file or the operator wants that.
+    pub(crate) fn apply(
+        &mut self,
+        steps: Vec<Step>,
+        defined: &[VirtualServer],
+        wishes: &[Override],
+    ) -> Vec<(Step, Result<(), String>)> {
         let others = self.services().remove(&foreign());
-        let before = self.members();
-        let mut least = before.clone();
+        let before = self.serving();
         let mut results = Vec::new();
         for step in steps {
             if self.refuse_next > 0 {
@@ -89,22 +123,18 @@ impl Kernel {
             }
             let result = self.fake.execute(std::slice::from_ref(&step.operation)).remove(0);
             self.applied += 1;
-            let after = self.members();
-            for (key, least) in &mut least {
-                *least = (*least).min(after.get(key).copied().unwrap_or(0));
+            if let Operation::NewDestination(key, one) | Operation::SetDestination(key, one) =
+                &step.operation
+                && result.is_ok()
+            {
+                self.strangers.remove(&(*key, one.key));
             }
+            let serving = self.serving();
+            let mut emptied = before.difference(&serving);
+            let wrong =
+                emptied.find(|key| !self.unseen.contains(key) && is_kept(key, defined, wishes));
+            assert_eq!(wrong, None, "is empty after {step:?}: {result:?}; {defined:?}");
             results.push((step, result.map_err(|error| error.to_string())));
-        }
-        if results.iter().all(|(_, result)| result.is_ok()) {
-            let after = self.members();
-            for (key, least) in least {
-                let after = after.get(&key).copied().unwrap_or(0);
-                assert!(
-                    least > 0 || before[&key] == 0 || after == 0,
-                    "{key} was empty between {} and {after} destinations",
-                    before[&key]
-                );
-            }
         }
         assert_eq!(self.services().remove(&foreign()), others);
         results
@@ -125,14 +155,17 @@ impl Kernel {
             if key == foreign() {
                 continue;
             }
+            self.unseen.insert(key);
             match random.below(4) {
                 0 => self.set_up(Operation::DelService(key)),
                 1 => {
                     let extra = destination(random.below(8) + 1, 80, 7);
-                    self.set_up(match destinations.contains_key(&extra.key) {
-                        true => Operation::SetDestination(key, extra),
-                        false => Operation::NewDestination(key, extra),
-                    });
+                    if destinations.contains_key(&extra.key) {
+                        self.set_up(Operation::SetDestination(key, extra));
+                    } else {
+                        self.set_up(Operation::NewDestination(key, extra));
+                        self.strangers.insert((key, extra.key));
+                    }
                 }
                 2 => {
                     if let Some(first) = destinations.keys().next() {

@@ -51,14 +51,20 @@ impl World {
                     self.engine.handle(Input::Table(table), self.now);
                 }
                 Output::Apply(steps) => {
-                    if let Some(foretold) = self.foretold.take() {
+                    if let Some(foretold) = &mut self.foretold {
+                        let count = foretold.len().min(steps.len());
+                        let foretold: Vec<Step> = foretold.drain(..count).collect();
                         // Connections are counted by looks, which the two may have had or not.
                         let counted = |steps: &[Step]| -> Vec<_> {
                             steps.iter().map(|s| (s.operation.clone(), s.reason.clone())).collect()
                         };
                         assert_eq!(counted(&steps), counted(&foretold));
                     }
-                    let results = self.kernel.apply(steps);
+                    let results = self.kernel.apply(steps, &self.defined, self.engine.overrides());
+                    if results.iter().any(|(_, result)| result.is_err()) {
+                        // What depends on it is not done.
+                        self.foretold = None;
+                    }
                     self.engine.handle(Input::Applied(results), self.now);
                 }
                 Output::Watch(monitors) => {
@@ -94,12 +100,11 @@ impl World {
                 self.engine.handle(Input::Clear(server), self.now);
             }
             0 => {
-                if self.random.chance(50) {
-                    self.defined = definitions(&mut self.random);
-                } else {
-                    self.change_a_weight();
-                }
-                self.define();
+                let defined = match self.random.chance(50) {
+                    true => definitions(&mut self.random),
+                    false => self.with_another_weight(),
+                };
+                self.define(defined);
             }
             1 => self.kernel.drift(&mut self.random),
             2 => self.kernel.refuse_next = self.random.below(4),
@@ -123,24 +128,26 @@ impl World {
     }
 
     /// The definitions that are in force, but for one number.
-    fn change_a_weight(&mut self) {
-        for virtual_server in &mut self.defined {
-            if let Some(server) = Arc::make_mut(&mut virtual_server.real_servers).first_mut() {
-                server.destination.weight = Weight::new(1 + self.random.below(9)).unwrap();
-                return;
-            }
+    fn with_another_weight(&mut self) -> Vec<VirtualServer> {
+        let mut defined = self.defined.clone();
+        let first =
+            defined.iter_mut().find_map(|one| Arc::make_mut(&mut one.real_servers).first_mut());
+        if let Some(server) = first {
+            server.destination.weight = Weight::new(1 + self.random.below(9)).unwrap();
         }
+        defined
     }
 
     /// Does what was foretold, whatever is going on: slow starts, lost quorums, panic, drains.
-    fn define(&mut self) {
-        let (defined, settings) = (self.defined.clone(), Settings::default());
+    fn define(&mut self, defined: Vec<VirtualServer>) {
+        let settings = Settings::default();
         // A look repairs what has drifted; new definitions are compared with what it saw.
         self.engine.handle(Input::Table(Ok(self.kernel.snapshot())), self.now);
         self.drain();
         let snapshot = self.kernel.snapshot();
         let preview = self.engine.preview(defined.clone(), settings.clone(), &snapshot, self.now);
         self.foretold = Some(preview.steps);
+        self.defined = defined.clone();
         self.engine.handle(Input::Define(defined, settings), self.now);
         self.drain();
         let left = self.foretold.take().unwrap_or_default();
