@@ -137,7 +137,7 @@ fn bench(bencher: Bencher<'_, '_>, size: u32, standing: &Standing, wanted: &Want
     let owned = BTreeSet::new();
     let ownership = Ownership { owned: &owned, remove_unmanaged: false };
     let run = || plan(standing, wanted, Some(ownership), Cause::Definitions);
-    assert_eq!(run().len(), steps);
+    assert_eq!(run().steps().count(), steps);
     bencher.counter(ItemsCount::new(size)).bench_local(run);
 }
 

@@ -183,6 +183,18 @@ mod tests {
         }
     }
 
+    /// Only 0 means no new connections, so that a small share of a small weight is not 0.
+    #[test]
+    fn no_share_of_weight_1_is_0() {
+        let one = Weighing::configured(Weight::ONE);
+        for (percent, result) in [(1, 1), (49, 1), (50, 1), (100, 1), (0, 0)] {
+            let asked = Some(Asked::new("agent_check", Advice::Percent(percent), Weight::ONE));
+            assert_eq!(Weighing { asked, ..one }.weight().get(), result, "{percent} %");
+            let slow_start = slow(1);
+            assert_eq!(Weighing { asked, slow_start, ..one }.weight().get(), result, "{percent} %");
+        }
+    }
+
     #[test]
     fn large_weights_stay_in_their_range() {
         let most = Weighing::configured(Weight::MAX);

@@ -186,7 +186,9 @@ fn read_leaving(record: LeavingRecord) -> anyhow::Result<Leaving> {
         destination: DestinationKey::new(record.destination.parse()?),
         deadline: record.deadline.into(),
         policy: Drain {
-            deadline: record.drain_seconds.map_or(Drain::default().deadline, Duration::from_secs),
+            deadline: record
+                .drain_seconds
+                .map_or_else(|| Drain::default().deadline, Duration::from_secs),
             udp: policy(record.wait_for_udp),
             persistent: policy(record.wait_for_persistent),
         },

@@ -1,6 +1,6 @@
 //! The operator's wishes, and the servers that drain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use config::{Drain, VirtualServer};
