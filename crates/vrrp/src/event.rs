@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::spec::VirtualAddress;
+use crate::spec::{Priority, VirtualAddress};
 use crate::trouble::Trouble;
 
 /// State of an instance (RFC 9568 §6.3, with Fault for an interface that cannot carry adverts).
@@ -135,7 +135,14 @@ impl fmt::Display for Event {
             }
             EventKind::Priority { arithmetic, .. } => write!(f, "priority {arithmetic}"),
             EventKind::Rival { address, priority } => {
-                write!(f, "{address} claims to be master too, with priority {priority}")
+                write!(f, "{address} claims to be master too, with priority {priority}")?;
+                match *priority == Priority::OWNER.get() {
+                    true => f.write_str(
+                        ": both are owners of the addresses, which never give in; lower one of the \
+                         priorities",
+                    ),
+                    false => Ok(()),
+                }
             }
             EventKind::RivalGone { address } => {
                 write!(f, "{address} no longer claims to be master; addresses announced again")

@@ -10,8 +10,8 @@
 //! 4. A master whose neighbour in the group follows somebody else steps down, with priority 0.
 //! 5. A member that joins masters and has heard nobody becomes master too.
 //!
-//! 6. Between directors of equal priority, which the address decides, the first member decides for
-//!    all, if it hears the other one at all.
+//! 6. Between two masters of equal priority, which the address decides, the first member decides
+//!    for all, if it hears the other one at all.
 //!
 //! Members are ranked by their VRID, which is equal on all directors; names need not be.
 

@@ -3,16 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a case that cannot be read is a defect of the case")]
 #![allow(clippy::disallowed_methods, reason = "a test chooses its first moment")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use vrrp::standing::{Holding, Role, Standing};
 use vrrp::{
-    Advert, Authentication, Centiseconds, Checksum, EventKind, Input, Instance, InstanceSpec,
-    IpHeader, Output, Priority, State, Trouble, Version, VirtualAddress, Vrid,
+    Advert, Authentication, Centiseconds, Checksum, Condition, EventKind, Heartbeat, Hold, Input,
+    Instance, InstanceSpec, IpHeader, Master, OnSilentMaster, Order, Output, Priority, Routing,
+    State, Thing, Track, Trouble, Version, VirtualAddress, Vrid,
 };
 
 /// What can happen to a router, for the matrix.
@@ -25,9 +27,19 @@ enum Happening {
     Equal,
     Worse,
     GivesUp,
+    Dropped,
+    Resume,
+    Reload,
+    Answer,
+    Script,
+    Order,
+    PathUp,
+    PathDown,
+    PathAdvert,
+    PutBack,
 }
 
-const ALL: [Happening; 7] = [
+const ALL: [Happening; 17] = [
     Happening::Up,
     Happening::Down,
     Happening::Shutdown,
@@ -35,6 +47,16 @@ const ALL: [Happening; 7] = [
     Happening::Equal,
     Happening::Worse,
     Happening::GivesUp,
+    Happening::Dropped,
+    Happening::Resume,
+    Happening::Reload,
+    Happening::Answer,
+    Happening::Script,
+    Happening::Order,
+    Happening::PathUp,
+    Happening::PathDown,
+    Happening::PathAdvert,
+    Happening::PutBack,
 ];
 
 #[test]
@@ -109,30 +131,15 @@ fn play(case: &[&str], seen: &mut BTreeSet<(State, Happening)>) -> Vec<String> {
 struct Router {
     instance: Instance,
     start: Instant,
+    /// Whether the case has the questions who has the addresses.
+    shows_questions: bool,
 }
 
 impl Router {
     fn new(settings: &str) -> Self {
-        let vrid = Vrid::new(51).unwrap();
-        let mut spec = InstanceSpec::new("VI_1", "eth0", vrid);
-        spec.announce.delay = Duration::ZERO;
-        let mut address: IpAddr = "192.0.2.100".parse().unwrap();
-        for setting in settings.split(", ") {
-            match setting.split_once(' ').unwrap() {
-                ("version", version) => spec.version = self::version(version),
-                ("priority", priority) => {
-                    spec.priority = Priority::new(priority.parse().unwrap()).unwrap();
-                }
-                ("interval", seconds) => spec.advert_interval = interval(seconds),
-                ("address", text) => address = text.parse().unwrap(),
-                ("no", "preemption") => spec.preempt = false,
-                ("password", text) => spec.authentication = Some(password(text)),
-                _ => panic!("unknown setting: {setting}"),
-            }
-        }
-        spec.addresses = vec![VirtualAddress::new(address, 24, "eth0")];
         let start = Instant::now();
-        Self { instance: Instance::new(spec, start), start }
+        let instance = Instance::new(spec(settings), start);
+        Self { instance, start, shows_questions: settings.contains("questions shown") }
     }
 
     /// Lets the time pass, timer by timer.
@@ -175,6 +182,29 @@ impl Router {
                 Input::Packet(self.header(source, ttl.parse().unwrap()), bytes.collect())
             }
             ["packet", "from", "nowhere"] => Input::Malformed,
+            ["resume", ref role @ ..] => self.resume(role),
+            ["reload", ..] => Input::Reconfigure(Box::new(spec(&action["reload ".len()..]))),
+            ["answer", "for", address] => {
+                Input::Answer(address.parse().unwrap(), [2, 0, 0, 0, 0, 7])
+            }
+            ["script", "works"] => Input::Tracked(script(), Condition::Works),
+            ["script", "fails"] => {
+                Input::Tracked(script(), Condition::Fails("exit status 1".to_owned()))
+            }
+            ["group", word] => Input::Group(order(word)),
+            ["path", "up", address] => Input::PathUp(self.path(), address.parse().unwrap()),
+            ["path", "down"] => Input::PathDown(self.path(), "no carrier".to_owned()),
+            ["path", "advert", "from", source, ref rest @ ..] => {
+                let rest = [rest, &["to", "198.51.100.1"]].concat();
+                let Input::Packet(header, payload) =
+                    self.advert(source, &rest, Checksum::PseudoHeader)
+                else {
+                    unreachable!("an advert is a packet");
+                };
+                Input::PathPacket(self.path(), header, payload)
+            }
+            ["put", "back"] => Input::PutBack(self.instance.spec().addresses[0].clone()),
+            ["route", "put", "back"] => Input::RoutingPutBack("route 203.0.113.0/24".to_owned()),
             _ => panic!("unknown input: {action}"),
         })
     }
@@ -213,13 +243,51 @@ impl Router {
         IpHeader { source: source.parse().unwrap(), destination, ttl }
     }
 
+    /// Where the process before this one stood.
+    fn resume(&self, role: &[&str]) -> Input {
+        let spec = self.instance.spec();
+        let role = match *role {
+            ["none"] => Role::None,
+            ["backup", "of", address, "with", priority] => {
+                let (address, priority) = (address.parse().unwrap(), priority.parse().unwrap());
+                let master = Some(Master { address, priority });
+                Role::Backup { master, interval: spec.advert_interval }
+            }
+            // What it held is for the guard; the instance has its own settings.
+            ["master"] => Role::Master(Holding {
+                addresses: Vec::new(),
+                routing: Routing::default(),
+                vmac: None,
+                interval: spec.advert_interval,
+                adverts: Vec::new(),
+                farewells: Vec::new(),
+            }),
+            _ => panic!("unknown role: {role:?}"),
+        };
+        Input::Resume(Box::new(Standing {
+            instance: spec.name.clone(),
+            interface: spec.interface.clone(),
+            vrid: spec.vrid.get(),
+            conditions: Vec::new(),
+            raised: BTreeMap::new(),
+            role,
+        }))
+    }
+
+    fn path(&self) -> Heartbeat {
+        self.instance.spec().heartbeats[0].clone()
+    }
+
     fn happening(&self, input: &Input) -> Option<Happening> {
         Some(match input {
             Input::Up(_) => Happening::Up,
             Input::Down(_) => Happening::Down,
             Input::Shutdown => Happening::Shutdown,
             Input::Packet(header, payload) => {
-                let theirs = Advert::decode(payload, header).ok()?.priority;
+                let advert = Advert::decode(payload, header).ok().filter(|_| header.ttl == 255);
+                let Some(Advert { priority: theirs, .. }) = advert else {
+                    return Some(Happening::Dropped);
+                };
                 match theirs.cmp(&self.instance.spec().priority.get()) {
                     _ if theirs == 0 => Happening::GivesUp,
                     std::cmp::Ordering::Greater => Happening::Better,
@@ -227,7 +295,16 @@ impl Router {
                     std::cmp::Ordering::Less => Happening::Worse,
                 }
             }
-            _ => return None,
+            Input::Malformed => Happening::Dropped,
+            Input::Resume(_) => Happening::Resume,
+            Input::Reconfigure(_) => Happening::Reload,
+            Input::Answer(..) => Happening::Answer,
+            Input::Tracked(..) => Happening::Script,
+            Input::Group(_) => Happening::Order,
+            Input::PathUp(..) => Happening::PathUp,
+            Input::PathDown(..) => Happening::PathDown,
+            Input::PathPacket(..) => Happening::PathAdvert,
+            Input::PutBack(_) | Input::RoutingPutBack(_) => Happening::PutBack,
         })
     }
 
@@ -235,6 +312,7 @@ impl Router {
         let time = at.duration_since(self.start).as_millis();
         let outputs: Vec<Output> = std::iter::from_fn(|| self.instance.poll_output()).collect();
         let words = outputs.into_iter().filter_map(words);
+        let words = words.filter(|words| self.shows_questions || *words != "ask");
         words.map(|words| format!("  {}.{:03} {words}", time / 1000, time % 1000)).collect()
     }
 }
@@ -251,7 +329,13 @@ fn words(output: Output) -> Option<String> {
         }
         Output::AddAddresses(addresses) => format!("add {}", list(&addresses)),
         Output::RemoveAddresses(addresses) => format!("remove {}", list(&addresses)),
+        Output::SendOver { path, source, payload } => {
+            let header = IpHeader { source, destination: path.peer, ttl: 255 };
+            let advert = Advert::decode(&payload, &header).unwrap();
+            format!("advert {} over the path", advert.priority)
+        }
         Output::Announce(_) => "announce".to_owned(),
+        Output::Probe(_) => "ask".to_owned(),
         Output::Event(event) => match event.kind {
             EventKind::Transition { to, .. } => format!("state {to}"),
             EventKind::Begins(Trouble::Dropped { refusal, .. }) => {
@@ -283,6 +367,60 @@ fn name(trouble: &Trouble) -> String {
 
 fn list(addresses: &[VirtualAddress]) -> String {
     addresses.iter().map(|one| one.address.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// What a router is told to do.
+fn spec(settings: &str) -> InstanceSpec {
+    let mut spec = InstanceSpec::new("VI_1", "eth0", Vrid::new(51).unwrap());
+    spec.announce.delay = Duration::ZERO;
+    let mut address: IpAddr = "192.0.2.100".parse().unwrap();
+    for setting in settings.split(", ") {
+        let words: Vec<&str> = setting.split(' ').collect();
+        match words[..] {
+            ["version", version] => spec.version = self::version(version),
+            ["priority", text] => spec.priority = Priority::new(text.parse().unwrap()).unwrap(),
+            ["interval", seconds] => spec.advert_interval = interval(seconds),
+            ["address", text] => address = text.parse().unwrap(),
+            ["no", "preemption"] => spec.preempt = false,
+            ["password", text] => spec.authentication = Some(password(text)),
+            ["starts", "after", delay] => spec.start_delay = seconds(delay),
+            ["announces", "after", delay] => spec.announce.delay = seconds(delay),
+            ["announces", "every", refresh] => spec.announce.refresh = seconds(refresh),
+            ["holds", "off"] => spec.on_silent_master = OnSilentMaster::Hold,
+            ["script", weight] => {
+                let weight = weight.parse().unwrap();
+                spec.track = vec![Track { thing: script(), weight, reverse: false }];
+            }
+            ["path", peer] => {
+                let interface = "eth1".to_owned();
+                spec.heartbeats = vec![Heartbeat { interface, peer: peer.parse().unwrap() }];
+            }
+            ["questions", "shown"] => {}
+            _ => panic!("unknown setting: {setting}"),
+        }
+    }
+    spec.addresses = vec![VirtualAddress::new(address, 24, "eth0")];
+    spec
+}
+
+fn script() -> Thing {
+    Thing::Script("nginx".to_owned())
+}
+
+fn order(word: &str) -> Order {
+    let why = "another member wants it".to_owned();
+    match word {
+        "free" => Order::Hold(Hold::Free),
+        "wait" => Order::Hold(Hold::Wait(why)),
+        "fault" => Order::Hold(Hold::Fault(why)),
+        "master" => Order::TakeOver(why),
+        "backup" => Order::StepDown(why),
+        _ => panic!("unknown order: {word}"),
+    }
+}
+
+fn seconds(text: &str) -> Duration {
+    Duration::from_secs_f64(text.parse().unwrap())
 }
 
 fn version(text: &str) -> Version {

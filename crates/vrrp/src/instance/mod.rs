@@ -449,6 +449,10 @@ impl Instance {
 
     /// Another program may take an address away again and again: it is said once a minute.
     fn put_back(&mut self, address: VirtualAddress, now: Instant) {
+        // What is not held must not be announced, however late the report comes.
+        if self.state != State::Master {
+            return;
+        }
         self.counters.put_back += 1;
         if is_due(&mut self.put_back_said, now) {
             self.event(EventKind::PutBack { address: address.clone() });

@@ -180,14 +180,19 @@ impl Interfaces {
         local: bool,
         is_virtual: impl Fn(IpAddr) -> bool,
     ) -> Result<IpAddr, String> {
-        let mut own = self.own(link.index).filter(|&own| Family::of(own) == family);
-        own.find(|&own| is_link_local(own) == local && !is_virtual(own)).ok_or_else(|| {
+        let suits = |&own: &IpAddr| Family::of(own) == family && is_link_local(own) == local;
+        let own: Vec<IpAddr> = self.own(link.index).filter(suits).collect();
+        own.iter().copied().find(|&own| !is_virtual(own)).ok_or_else(|| {
             let scope = match (family, local) {
                 (Family::Ipv4, _) => "",
                 (Family::Ipv6, true) => "link-local ",
                 (Family::Ipv6, false) => "global ",
             };
-            format!("{} has no {scope}{family} address of its own", link.name)
+            let why = match own[..] {
+                [] => "",
+                _ => ": all that it has are virtual addresses here; set `source_address`",
+            };
+            format!("{} has no {scope}{family} address of its own{why}", link.name)
         })
     }
 
@@ -241,14 +246,13 @@ mod tests {
 
     #[test]
     fn the_source_is_an_own_address_and_never_a_virtual_one() {
-        let mut interfaces = Interfaces::new(
-            vec![link(true, true)],
-            vec![address("fe80::1", 64), address("10.0.0.100", 24)],
-        );
-        assert_eq!(
-            interfaces.readiness(&spec(None), is_vip),
-            Err("eth0 has no IPv4 address of its own".to_owned())
-        );
+        let mut interfaces = Interfaces::new(vec![link(true, true)], vec![address("fe80::1", 64)]);
+        let none = "eth0 has no IPv4 address of its own";
+        assert_eq!(interfaces.readiness(&spec(None), is_vip), Err(none.to_owned()));
+        interfaces.set_address(address("10.0.0.100", 24));
+        let virtual_alone =
+            format!("{none}: all that it has are virtual addresses here; set `source_address`");
+        assert_eq!(interfaces.readiness(&spec(None), is_vip), Err(virtual_alone));
         interfaces.set_address(address("10.0.0.2", 24));
         assert_eq!(interfaces.readiness(&spec(None), is_vip), Ok((7, IpAddr::from([10, 0, 0, 2]))));
         // A renewal tells the address anew; it stays the first.
@@ -295,7 +299,7 @@ mod tests {
         let none = Err("eth0 has no link-local IPv6 address of its own".to_owned());
         assert_eq!(interfaces.readiness(&spec, is_vip), none);
         interfaces.set_address(address("fe80::100", 64));
-        assert_eq!(interfaces.readiness(&spec, is_vip), none);
+        assert!(interfaces.readiness(&spec, is_vip).unwrap_err().contains("all that it has"));
         interfaces.set_address(address("fe80::1", 64));
         let source = "fe80::1".parse().unwrap();
         assert_eq!(interfaces.readiness(&spec, is_vip), Ok((7, source)));

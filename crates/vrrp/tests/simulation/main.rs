@@ -86,6 +86,31 @@ fn of_equals_the_higher_address_wins_after_a_split() {
     assert_eq!(world.masters()[0], [world.nodes.len() - 1]);
 }
 
+/// Of equals the one that is master stays, whatever its address, when the others start.
+#[test]
+fn of_equals_the_one_that_is_master_stays() {
+    for seed in 0..100 {
+        let mut world = World::new(seed);
+        world.bad = false;
+        for node in &mut world.nodes {
+            for spec in &mut node.specs {
+                spec.priority = Priority::DEFAULT;
+                spec.group = None;
+            }
+        }
+        let first = world.random.below(world.nodes.len());
+        world.start(first);
+        world.pass(world.interval() * 10 + Duration::from_secs(2));
+        let alone = world.masters();
+        assert!(alone.iter().all(|masters| *masters == [first]), "seed {seed}: {alone:?}");
+        world.start_all();
+        for _ in 0..40 {
+            world.pass(world.interval() / 2);
+            assert_eq!(world.masters(), alone, "seed {seed}");
+        }
+    }
+}
+
 /// Directors with a second path between each two of them, on good lines, settled.
 fn settled_with_paths(seed: u64) -> World {
     let mut world = World::new(seed);

@@ -78,8 +78,14 @@ impl World {
 
     pub(crate) fn start_all(&mut self) {
         for at in 0..self.nodes.len() {
-            self.act(at, Node::start);
+            if self.nodes[at].running.is_none() {
+                self.start(at);
+            }
         }
+    }
+
+    pub(crate) fn start(&mut self, at: usize) {
+        self.act(at, Node::start);
     }
 
     fn act(&mut self, at: usize, act: impl FnOnce(&mut Node, Instant) -> Vec<Sent>) {

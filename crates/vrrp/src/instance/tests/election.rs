@@ -57,6 +57,16 @@ fn the_owner_is_master_at_once_and_keeps_its_addresses() {
     );
     assert_eq!(bench.advert(HIGHER, 254)[0], "advert 255 to 224.0.0.18");
     assert_eq!(bench.instance.state(), State::Master);
+    bench.pass(4000);
+    assert_eq!(
+        bench.advert(HIGHER, 255),
+        [
+            "announce 10.0.0.100",
+            "vrrp VI_1: 10.0.0.3 claims to be master too, with priority 255: both are owners of the \
+             addresses, which never give in; lower one of the priorities",
+        ]
+    );
+    assert_eq!(bench.instance.state(), State::Master);
 }
 
 #[test]
