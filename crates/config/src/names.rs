@@ -42,6 +42,7 @@ const KEEPALIVED: &[(&str, &str)] = &[
     ("mcast_src_ip", "`source_address`"),
     ("min_reply_length", "`expect.hex`, in which `??` stands for any byte"),
     ("max_reply_length", "`expect.regex`"),
+    ("min_ttl", "`unicast_min_ttl`"),
     ("misc_path", "`command`, an array: program and arguments"),
     ("misc_timeout", "`timeout`, beside the check's kind"),
     ("no_accept", "`accept = false`"),
@@ -125,6 +126,12 @@ pub(crate) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keepaliveds_words_are_translated() {
+        let known = ["interface", "unicast_min_ttl"];
+        assert_eq!(hint("min_ttl", &known), "keepalived's `min_ttl` is here `unicast_min_ttl`");
+    }
 
     #[test]
     fn slips_are_recognised_and_other_words_are_not() {

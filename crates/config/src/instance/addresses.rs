@@ -23,6 +23,15 @@ pub(super) const SCOPES: [(&str, Scope); 4] = [
     ("host", Scope::Host),
 ];
 
+/// Where addresses go that name no interface.
+#[derive(Clone, Copy)]
+pub(super) struct Device<'a> {
+    /// `None` if it is refused.
+    pub(super) name: Option<&'a str>,
+    /// It is the one with the virtual MAC.
+    pub(super) is_vmac: bool,
+}
+
 /// The addresses of an instance.
 pub(super) struct Addresses {
     named: Vec<At<VirtualAddress>>,
@@ -30,10 +39,9 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    /// `device` is where addresses go that name no interface, `None` if it is refused.
     pub(super) fn read(
         t: &mut Table<'_>,
-        device: Option<&str>,
+        device: Device<'_>,
         version: Option<At<Version>>,
     ) -> Option<Self> {
         let named = t.required("virtual_addresses", |v| {
@@ -49,7 +57,16 @@ impl Addresses {
             return None;
         }
         let addresses = Self { named, excluded: excluded.map_or_else(Vec::new, |at| at.value) };
-        let (family, count) = (addresses.family(), addresses.in_packets().len());
+        let (family, count) = (addresses.family(), addresses.named.len());
+        for other in &addresses.named {
+            let address = other.value.address;
+            if Family::of(address) != family {
+                let message = format!("{address} among {family} addresses");
+                let finding = Finding::new(other.place, message, "adverts carry one family");
+                let help = "move it to `excluded_addresses`: it follows the master from there too";
+                t.report.add(finding.help(help));
+            }
+        }
         let most = match family {
             Family::Ipv4 => MOST_IPV4,
             Family::Ipv6 => MOST_IPV6,
@@ -69,7 +86,7 @@ impl Addresses {
         Some(addresses)
     }
 
-    /// IPv4 if one of the addresses is; addresses of the other family are in no packet.
+    /// Of the adverts: IPv4 if one of the addresses is.
     pub(super) fn family(&self) -> Family {
         if self.named.iter().any(|at| at.value.address.is_ipv4()) {
             Family::Ipv4
@@ -83,24 +100,18 @@ impl Addresses {
     }
 
     pub(super) fn in_packets(&self) -> Vec<VirtualAddress> {
-        self.of_named(|family| family == self.family())
+        self.named.iter().map(|at| at.value.clone()).collect()
     }
 
-    pub(super) fn beyond(&self) -> Vec<VirtualAddress> {
-        let mut beyond = self.of_named(|family| family != self.family());
-        beyond.extend(self.excluded.iter().map(|at| at.value.clone()));
-        beyond
-    }
-
-    fn of_named(&self, wanted: impl Fn(Family) -> bool) -> Vec<VirtualAddress> {
-        let named = self.named.iter().map(|at| &at.value);
-        named.filter(|own| wanted(Family::of(own.address))).cloned().collect()
+    pub(super) fn excluded(&self) -> Vec<VirtualAddress> {
+        self.excluded.iter().map(|at| at.value.clone()).collect()
     }
 }
 
 /// `"192.0.2.10/24"`, or a table with that under `address`.
-fn virtual_address(value: Value<'_>, device: Option<&str>) -> Option<VirtualAddress> {
-    let device = device.unwrap_or_default();
+fn virtual_address(value: Value<'_>, device: Device<'_>) -> Option<VirtualAddress> {
+    let Device { name, is_vmac } = device;
+    let device = name.unwrap_or_default();
     if !value.is_table() {
         let (address, prefix) = address_with_prefix(value)?;
         return Some(VirtualAddress::new(address, prefix, device));
@@ -113,7 +124,8 @@ fn virtual_address(value: Value<'_>, device: Option<&str>) -> Option<VirtualAddr
 
         let interface = interface?.value;
         if let Some(label) = &label {
-            check_label(label, &interface, address.as_ref(), t.report);
+            let is_vmac = is_vmac && interface == device;
+            check_label(label, &interface, is_vmac, address.as_ref(), t.report);
         }
         let (address, prefix) = address?.value;
         if let Some(scope) = scope.filter(|_| address.is_ipv6()) {
@@ -129,19 +141,23 @@ fn virtual_address(value: Value<'_>, device: Option<&str>) -> Option<VirtualAddr
 fn check_label(
     label: &At<String>,
     interface: &str,
+    is_vmac: bool,
     address: Option<&At<(IpAddr, u8)>>,
     report: &Report,
 ) {
-    let add = |message: String, text: &str| {
-        report.add(Finding::new(label.place, message, text));
-    };
+    let finding = |message: String, text: &str| Finding::new(label.place, message, text);
+    let add = |message, text| report.add(finding(message, text));
     if label.value.len() > LONGEST_LABEL {
         let message = format!("the label `{}` has {} bytes", label.value, label.value.len());
         add(message, "expected at most 15 bytes");
     }
     if !label.value.starts_with(interface) {
         let message = format!("the label `{}` does not start with `{interface}`", label.value);
-        add(message, "expected the interface's name, `:` and a word");
+        let finding = finding(message, "expected the interface's name, `:` and a word");
+        report.add(match is_vmac {
+            true => finding.help(format!("with `use_vmac` the address is on `{interface}`")),
+            false => finding,
+        });
     }
     if let Some(At { value: (IpAddr::V6(address), _), .. }) = address {
         add(format!("a label for {address}"), "IPv6 addresses have no labels");
@@ -162,16 +178,45 @@ fn address_with_prefix(value: Value<'_>) -> Option<(IpAddr, u8)> {
     let Ok(address) = address.parse::<IpAddr>() else {
         return refuse(format!("`{text}` is no address"), expected);
     };
-    if let Some(what) = leaf::not_a_host(address) {
+    if let Some(what) = leaf::not_a_host(address).or_else(|| not_on_a_link(address)) {
         return refuse(format!("a virtual address cannot be {address}"), what);
     }
     let bits = ipvs::Family::of(address).bits();
     let Some(prefix) = prefix else { return Some((address, bits)) };
-    match prefix.parse().ok().filter(|prefix| (1..=bits).contains(prefix)) {
-        Some(prefix) => Some((address, prefix)),
-        None => refuse(
+    let Some(prefix) = prefix.parse().ok().filter(|prefix| (1..=bits).contains(prefix)) else {
+        return refuse(
             format!("`{prefix}` is no prefix length"),
             &format!("expected 1 to {bits} after the `/`"),
-        ),
+        );
+    };
+    match not_in_its_network(address, prefix) {
+        Some(what) => refuse(format!("a virtual address cannot be {address}/{prefix}"), what),
+        None => Some((address, prefix)),
+    }
+}
+
+/// Why other hosts cannot reach an address that is right by itself, if they cannot.
+fn not_on_a_link(address: IpAddr) -> Option<&'static str> {
+    match address {
+        _ if address.is_loopback() => Some("a loopback address"),
+        // RFC 1122 §3.2.1.3.
+        IpAddr::V4(address) if address.octets()[0] == 0 => Some("no address of a host"),
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => {
+            Some("an IPv4 address in the form of IPv6")
+        }
+        _ => None,
+    }
+}
+
+/// What of its own network the address is, if it is not a host there. A network of 31 bits has two
+/// hosts (RFC 3021); IPv6 has no broadcast.
+fn not_in_its_network(address: IpAddr, prefix: u8) -> Option<&'static str> {
+    let IpAddr::V4(address) = address else { return None };
+    let host = u32::MAX.checked_shr(prefix.into()).unwrap_or_default();
+    match address.to_bits() & host {
+        _ if prefix > 30 => None,
+        0 => Some("the address of the network itself"),
+        bits if bits == host => Some("the broadcast address of its network"),
+        _ => None,
     }
 }

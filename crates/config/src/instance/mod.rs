@@ -15,7 +15,7 @@ use vrrp::{
     Version, VirtualAddress, Vrid,
 };
 
-use self::addresses::Addresses;
+use self::addresses::{Addresses, Device};
 use self::transport::Transport;
 use self::vmac::vmac;
 
@@ -104,6 +104,7 @@ fn instance(
         let device = interface.as_ref().map(|interface| interface.value.as_str());
         let vmac = vmac(t, interface.as_ref(), vrid);
         let place = vmac.as_ref().map(|vmac| vmac.value.as_str()).or(device);
+        let place = Device { name: place, is_vmac: vmac.is_some() };
         let addresses = Addresses::read(t, place, version);
         let family = addresses.as_ref().map(Addresses::family);
         let accept = accept(t, priority);
@@ -149,7 +150,7 @@ fn instance(
             checksum: transport.checksum,
             authentication: authentication.map(|at| at.value),
             addresses: addresses.in_packets(),
-            excluded_addresses: addresses.beyond(),
+            excluded_addresses: addresses.excluded(),
             routing,
             accept: accept?.value,
             vmac: vmac.map(|vmac| vmac.value),

@@ -156,8 +156,8 @@ mod tests {
 interface = "eth0"
 virtual_router_id = 51
 accept = false
-virtual_addresses = ["192.0.2.10/24", "192.0.2.9/24", "2001:db8::10/64"]
-excluded_addresses = ["fe80::10/64"]
+virtual_addresses = ["192.0.2.10/24", "192.0.2.9/24"]
+excluded_addresses = ["2001:db8::10/64", "fe80::10/64"]
 
 [vrrp_instance.open]
 interface = "eth0"
