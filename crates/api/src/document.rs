@@ -58,6 +58,32 @@ pub struct ChecksStatus {
     pub late_p99_microseconds: u64,
     /// None started later than so many microseconds.
     pub late_longest_microseconds: u64,
+    /// How many cannot run for a reason on the director: their last verdicts stand.
+    #[serde(default)]
+    pub cannot_run: u64,
+    /// How many pass and have something to warn of: a certificate that expires soon.
+    #[serde(default)]
+    pub warnings: u64,
+    /// Both, one by one.
+    #[serde(default)]
+    pub troubles: Vec<CheckTrouble>,
+}
+
+/// Something about a check that somebody should look at, although it changes no verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckTrouble {
+    /// Kind of the check.
+    pub check: String,
+    /// Address and port of the server that it is about.
+    pub server: String,
+    /// The virtual address that it goes to through the server (`via = "vip"`).
+    pub via: Option<IpAddr>,
+    /// Whether it cannot run; else it passes, and this is a warning.
+    pub cannot_run: bool,
+    /// Since when.
+    pub since: Since,
+    /// What it is: `read /etc/ssl/ca.pem: No such file or directory`.
+    pub text: String,
 }
 
 /// The daemon itself.
@@ -408,11 +434,17 @@ pub struct CheckResult {
     pub latency_microseconds: u64,
     /// `passed`, or what went wrong.
     pub result: String,
+    /// The same in one fixed word, as the truth tables of the configuration reference have it:
+    /// `passed`, `timed_out`, `refused`, ...; `local` if the check could not run.
+    #[serde(default)]
+    pub cause: String,
     /// Whether it passed.
     pub passed: bool,
-    /// What else there is to know: the last lines of a program's output, a certificate that
-    /// expires soon.
+    /// What else there is to know: the last lines of a program's output.
     pub note: Option<String>,
+    /// What somebody should do something about: a certificate expires soon.
+    #[serde(default)]
+    pub warning: Option<String>,
 }
 
 /// Answer to a request that could not be served.

@@ -14,9 +14,9 @@ pub use apply::{
 };
 pub use client::{Client, Error};
 pub use document::{
-    CheckExplanation, CheckResult, CheckState, ChecksStatus, Counter, DaemonStatus, Explanation,
-    FailingOperation, GuardStatus, OverrideAction, OverrideAnswer, OverrideRequest, Problem,
-    RealServerStatus, ReloadStatus, ServerExplanation, Since, Status, TrackedStatus,
+    CheckExplanation, CheckResult, CheckState, CheckTrouble, ChecksStatus, Counter, DaemonStatus,
+    Explanation, FailingOperation, GuardStatus, OverrideAction, OverrideAnswer, OverrideRequest,
+    Problem, RealServerStatus, ReloadStatus, ServerExplanation, Since, Status, TrackedStatus,
     UnmanagedDestination, UnmanagedService, UpgradeAnswer, VirtualAddressStatus,
     VirtualRoutingStatus, VirtualServerStatus, VrrpGroupStatus, VrrpStatus,
 };

@@ -32,6 +32,7 @@ struct Found {
     result: ProbeResult,
     advice: Option<Advice>,
     note: Option<String>,
+    warning: Option<String>,
 }
 
 impl History {
@@ -41,16 +42,18 @@ impl History {
 
     /// Adds an outcome; the oldest one goes if there are [`HISTORY`].
     pub(crate) fn push(&mut self, outcome: &Outcome) {
-        let Outcome { started, latency, result, advice, note } = outcome;
-        let plain = *result == ProbeResult::Passed && advice.is_none() && note.is_none();
+        let Outcome { started, latency, result, advice, note, warning } = outcome;
+        let silent = advice.is_none() && note.is_none() && warning.is_none();
+        let plain = *result == ProbeResult::Passed && silent;
         let last = self.records.back().and_then(|record| record.found.as_ref());
         let found = match last {
             _ if plain => None,
-            Some(last) if last.is(result, *advice, note.as_ref()) => Some(Arc::clone(last)),
+            Some(last) if last.is(outcome) => Some(Arc::clone(last)),
             _ => Some(Arc::new(Found {
                 result: result.clone(),
                 advice: *advice,
                 note: note.clone(),
+                warning: warning.clone(),
             })),
         };
         if self.records.len() == HISTORY {
@@ -72,6 +75,7 @@ impl History {
             result: record.result().clone(),
             advice: record.found.as_ref().and_then(|found| found.advice),
             note: record.found.as_ref().and_then(|found| found.note.clone()),
+            warning: record.found.as_ref().and_then(|found| found.warning.clone()),
         })
     }
 
@@ -88,8 +92,12 @@ impl Record {
 }
 
 impl Found {
-    fn is(&self, result: &ProbeResult, advice: Option<Advice>, note: Option<&String>) -> bool {
-        self.result == *result && self.advice == advice && self.note.as_ref() == note
+    fn is(&self, outcome: &Outcome) -> bool {
+        let Self { result, advice, note, warning } = self;
+        *result == outcome.result
+            && *advice == outcome.advice
+            && *note == outcome.note
+            && *warning == outcome.warning
     }
 }
 
@@ -114,6 +122,7 @@ mod tests {
             let outcome = Outcome {
                 advice: (number % 2 == 0).then_some(Advice::Percent(50)),
                 note: (number % 5 == 0).then(|| format!("note {number}")),
+                warning: (number % 7 == 0).then(|| format!("warning {number}")),
                 ..Outcome::new(started, Duration::from_micros(17 * number), result)
             };
             history.push(&outcome);

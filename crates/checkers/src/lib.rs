@@ -15,6 +15,7 @@ pub mod runner;
 mod schedule;
 pub mod spec;
 pub mod supervisor;
+mod trouble;
 pub mod wire;
 
 pub use history::HISTORY;
@@ -31,3 +32,4 @@ pub use spec::{
     SmtpEncryption, StatusRange, TcpCheck, Timing, Tls, UdpCheck, UdpReply, Via,
 };
 pub use supervisor::{Event, MonitorStatus, Statistics, Transition};
+pub use trouble::{Trouble, TroubleKind};

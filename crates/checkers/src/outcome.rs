@@ -14,15 +14,17 @@ pub struct Outcome {
     pub result: ProbeResult,
     /// The weight that the server, or a program, asks for.
     pub advice: Option<Advice>,
-    /// What an operator should know although it decides nothing: that a certificate expires in a
-    /// week, or what a program printed.
+    /// What an operator may want to know although it decides nothing: what a program printed.
     pub note: Option<String>,
+    /// What somebody has to do something about before it decides: a certificate expires in a
+    /// week. Only with [`ProbeResult::Passed`].
+    pub warning: Option<String>,
 }
 
 impl Outcome {
-    /// An outcome without advice and note.
+    /// An outcome without advice, note and warning.
     pub fn new(started: Instant, latency: Duration, result: ProbeResult) -> Self {
-        Self { started, latency, result, advice: None, note: None }
+        Self { started, latency, result, advice: None, note: None, warning: None }
     }
 }
 
@@ -55,6 +57,17 @@ pub enum ProbeResult {
     /// The run could not be made for a reason on this machine, which says nothing about the
     /// server: no descriptor, no port, no memory, a program that cannot be executed.
     Local(String),
+}
+
+impl ProbeResult {
+    /// A fixed name: `passed`, `local`, or that of the [`Cause`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed(failure) => failure.cause.name(),
+            Self::Local(_) => "local",
+        }
+    }
 }
 
 impl fmt::Display for ProbeResult {

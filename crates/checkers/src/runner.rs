@@ -23,6 +23,7 @@ use crate::probe::{self, Context};
 use crate::schedule::Limits;
 use crate::spec::Monitor;
 use crate::supervisor::{Event, Input, MonitorId, MonitorStatus, Output, Statistics, Supervisor};
+use crate::trouble::Trouble;
 
 /// No more probes run at a time than this, so that all of ten thousand dead servers, each of which
 /// holds its probe until the timeout, are asked once per interval.
@@ -106,6 +107,11 @@ impl Handle {
     /// How the monitors as a whole get on, now.
     pub fn statistics(&self) -> Statistics {
         self.shared.lock().supervisor.statistics(Instant::now())
+    }
+
+    /// What somebody should look at, now.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.shared.lock().supervisor.troubles()
     }
 
     /// Ends all probes, kills their programs and waits for the thread. Must not be called from

@@ -20,6 +20,7 @@ use crate::outcome::{Cause, Failure, Outcome, ProbeResult};
 use crate::random::{SplitMix64, place};
 use crate::schedule::{Limits, Schedule, Ticket};
 use crate::spec::Monitor;
+use crate::trouble::{Change, Trouble, Troubles};
 
 /// The first runs of monitors that are set together are spread over this time, or over the
 /// interval if that is shorter: the first results come soon, yet not all probes leave at once.
@@ -80,16 +81,11 @@ pub enum Event {
     /// A verdict has changed, or the one that the monitor was started with is confirmed, or a
     /// server that is up asks for another weight.
     Transition(Transition),
-    /// A monitor's probe could not run for a reason on this machine; its verdict stands. Reported
-    /// when the trouble begins and when its words change, not at every run.
-    LocalTrouble {
-        /// The monitor.
-        monitor: Arc<Monitor>,
-        /// When it was noticed.
-        at: Instant,
-        /// What was tried and why it failed.
-        text: String,
-    },
+    /// Something that changes no verdict, and that somebody should look at. Reported when it begins
+    /// and when its words change, not at every run.
+    Trouble(Trouble),
+    /// It is over, by the words of the last run that met it.
+    TroubleOver(Trouble),
 }
 
 /// A changed verdict; a confirmed one, or another weight, where `from` and `to` are equal.
@@ -156,6 +152,7 @@ struct Entry {
     silent: bool,
     /// The interval over which its runs are spread already.
     rhythm: Duration,
+    troubles: Troubles,
 }
 
 /// Holds all monitors, starts their probes when they are due, and judges the results.
@@ -228,6 +225,12 @@ impl Supervisor {
         entries.map(|entry| entry.status(now)).collect()
     }
 
+    /// What somebody should look at now, in the monitors' order.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let entries = self.ids.values().filter_map(|id| self.entries.get(id));
+        entries.flat_map(|entry| entry.troubles.lasting(&entry.monitor)).collect()
+    }
+
     /// How the monitors as a whole get on at `now`.
     pub fn statistics(&mut self, now: Instant) -> Statistics {
         Statistics {
@@ -270,6 +273,7 @@ impl Supervisor {
             running: false,
             silent: false,
             rhythm,
+            troubles: Troubles::default(),
         };
         self.schedule.add(id, entry.ticket(), due);
         self.entries.insert(id, entry);
@@ -298,11 +302,11 @@ impl Supervisor {
         let begin = if late <= self.tick * 2 { entry.due } else { outcome.started };
 
         let monitor = Arc::clone(&entry.monitor);
-        if let ProbeResult::Local(text) = &outcome.result
-            && entry.judge.last() != Some(&outcome.result)
-        {
-            let (monitor, text) = (Arc::clone(&monitor), text.clone());
-            self.outputs.push_back(Output::Report(Event::LocalTrouble { monitor, at: now, text }));
+        for (change, trouble) in entry.troubles.record(&monitor, &outcome, now) {
+            self.outputs.push_back(Output::Report(match change {
+                Change::Told => Event::Trouble(trouble),
+                Change::Over => Event::TroubleOver(trouble),
+            }));
         }
         entry.silent =
             matches!(outcome.result, ProbeResult::Failed(Failure { cause: Cause::TimedOut, .. }));

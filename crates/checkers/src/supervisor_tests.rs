@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::outcome::{Cause, Failure};
 use crate::spec::{Check, Connect, Kind, TcpCheck, Timing, Via};
+use crate::trouble::TroubleKind;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -103,7 +104,7 @@ impl World {
     fn transitions(&self) -> Vec<(State, State, String)> {
         let transition = |event: &Event| match event {
             Event::Transition(t) => Some((t.from, t.to, t.reason.clone())),
-            Event::LocalTrouble { .. } => None,
+            Event::Trouble(_) | Event::TroubleOver(_) => None,
         };
         self.events.iter().filter_map(transition).collect()
     }
@@ -330,14 +331,65 @@ fn local_trouble_is_reported_when_it_begins_and_changes_nothing() {
     ] {
         world.run_once(result);
     }
-    let text = |event: &Event| match event {
-        Event::LocalTrouble { text, .. } => text.clone(),
-        Event::Transition(_) => panic!("{event:?}"),
-    };
-    let texts: Vec<_> = world.events.iter().map(text).collect();
-    assert_eq!(texts, ["no port", "no memory", "no memory", "no memory"]);
+    let told: Vec<_> = world.events.iter().map(trouble_text).collect();
+    let memory = ["no memory", "over: no memory"];
+    assert_eq!(told, [&["no port"], &memory[..], &memory, &memory].concat());
     let status = &world.supervisor.statuses(world.now)[0];
     assert_eq!((status.state, status.failures), (State::Up, 2));
+}
+
+fn trouble_text(event: &Event) -> String {
+    match event {
+        Event::Trouble(trouble) => trouble.text.clone(),
+        Event::TroubleOver(trouble) => format!("over: {}", trouble.text),
+        Event::Transition(_) => panic!("{event:?}"),
+    }
+}
+
+#[test]
+fn trouble_is_seen_while_it_lasts_and_counts_from_its_begin() {
+    let mut world = World::new(10);
+    let troubled = monitor(1, timing());
+    world.set(vec![(troubled.clone(), Start::Up)]);
+    world.run_once(ProbeResult::Local("no port".into()));
+    let began = world.now;
+    world.run_once(ProbeResult::Local("no memory".into()));
+    let expected = Trouble {
+        monitor: Arc::new(troubled),
+        kind: TroubleKind::CannotRun,
+        since: began,
+        text: "no memory".into(),
+    };
+    assert_eq!(world.supervisor.troubles(), [expected.clone()]);
+    world.run_once(failed());
+    assert_eq!(world.supervisor.troubles(), []);
+    assert_eq!(world.events.last(), Some(&Event::TroubleOver(expected)));
+}
+
+#[test]
+fn a_warning_is_told_until_a_run_passes_without_it() {
+    let mut world = World::new(10);
+    world.set(vec![(monitor(1, Timing { rise: 1, ..timing() }), Start::Up)]);
+    world.run_once(ProbeResult::Passed); // Confirms what it was started with.
+    world.events.clear();
+    let expires = |days: u32| Some(format!("expires in {days} days"));
+    for (result, warning) in [
+        (ProbeResult::Passed, expires(14)),
+        (ProbeResult::Passed, expires(14)),
+        (failed(), None),
+        (ProbeResult::Passed, expires(13)),
+        (ProbeResult::Passed, None),
+        (ProbeResult::Passed, None),
+    ] {
+        assert!(world.step(10 * LONGEST_INTERVAL));
+        let id = world.only_running();
+        world.running.clear();
+        let outcome = Outcome { warning, ..Outcome::new(world.now, Duration::ZERO, result) };
+        world.supervisor.handle(Input::Finished { id, outcome }, world.now);
+        world.drain();
+    }
+    let told: Vec<_> = world.events.iter().map(trouble_text).collect();
+    assert_eq!(told, ["expires in 14 days", "expires in 13 days", "over: expires in 13 days"]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn start() -> (Handle, Receiver<Event>) {
 fn next(events: &Receiver<Event>) -> Transition {
     match events.recv_timeout(HANG).expect("no event") {
         Event::Transition(transition) => transition,
-        Event::LocalTrouble { text, .. } => panic!("{text}"),
+        event => panic!("{event:?}"),
     }
 }
 
@@ -144,11 +144,13 @@ fn local_trouble_is_told_and_the_state_stays() {
     let check = MiscCheck { command, user: Some("root".into()), ..MiscCheck::default() };
     let (handle, events) = start();
     handle.set(vec![(monitor(address, Kind::Misc(check), QUICK), Start::Up)]);
-    let Event::LocalTrouble { text, .. } = events.recv_timeout(HANG).unwrap() else {
+    let Event::Trouble(trouble) = events.recv_timeout(HANG).unwrap() else {
         panic!("a transition");
     };
+    let text = &trouble.text;
     assert!(text.starts_with("start /nonexistent/check as user root: "), "{text}");
     assert_eq!(handle.snapshot()[0].state, State::Up);
+    assert_eq!(handle.troubles(), [trouble]);
 }
 
 #[test]

@@ -244,9 +244,10 @@ impl World {
         let run = self.running.remove(&id).unwrap();
         let outcome = self.outcome(run.started);
         let shadow = self.shadows.get_mut(&run.monitor).unwrap();
-        let last = shadow.results.last().map(|(_, result)| result);
-        let trouble =
-            matches!(&outcome.result, ProbeResult::Local(_)) && last != Some(&outcome.result);
+        let last = shadow.results.last().map(|(_, result)| result.clone());
+        let was_local = matches!(&last, Some(ProbeResult::Local(_)));
+        let is_local = matches!(&outcome.result, ProbeResult::Local(_));
+        let trouble = (is_local || was_local) && last.as_ref() != Some(&outcome.result);
         let timing = &run.monitor.check.timing;
         let decided_before = shadow.decided(timing);
         shadow.results.push((self.now, outcome.result.clone()));
@@ -265,13 +266,16 @@ impl World {
         self.supervisor.handle(Input::Finished { id, outcome: outcome.clone() }, self.now);
 
         if trouble {
-            let Some(Output::Report(Event::LocalTrouble { monitor, at, text })) =
-                self.supervisor.poll_output()
-            else {
-                panic!("local trouble was not reported");
+            let (told, words) = match self.supervisor.poll_output() {
+                Some(Output::Report(Event::Trouble(told))) if is_local => (told, &outcome.result),
+                Some(Output::Report(Event::TroubleOver(told))) if !is_local => {
+                    (told, last.as_ref().expect("it was local"))
+                }
+                other => panic!("local trouble: {other:?}"),
             };
-            assert_eq!((&*monitor, at), (&run.monitor, self.now));
-            assert_eq!(ProbeResult::Local(text), outcome.result);
+            assert_eq!(*told.monitor, run.monitor);
+            assert_eq!(told.since == self.now, !was_local);
+            assert_eq!(&ProbeResult::Local(told.text), words);
         }
         if news {
             let Some(Output::Report(Event::Transition(transition))) = self.supervisor.poll_output()

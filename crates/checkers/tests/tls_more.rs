@@ -84,11 +84,11 @@ async fn a_certificate_near_its_end_is_noted_and_then_fails() {
     ] {
         let outcome = run(address, kind, LONG).await;
         assert_eq!(outcome.result, ProbeResult::Passed);
-        let note = outcome.note.unwrap();
+        let note = outcome.warning.unwrap();
         assert!(note.starts_with("TLS: the certificate expires in 5 days (2"), "{note}");
     }
     let outcome = run(address, check(expiring(4, 1)), LONG).await;
-    assert_eq!((outcome.result, outcome.note), (ProbeResult::Passed, None));
+    assert_eq!((outcome.result, outcome.warning), (ProbeResult::Passed, None));
     let text =
         failure(&run(address, check(expiring(14, 7)), LONG).await, Cause::CertificateExpired);
     assert!(text.starts_with("TLS: the certificate expires in 5 days (2"), "{text}");

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use api::{CheckExplanation, Explanation, ServerExplanation, WeightCause, WeightStepStatus};
+use api::{
+    CheckExplanation, CheckResult, CheckState, Explanation, ServerExplanation, WeightCause,
+    WeightStepStatus,
+};
 
 use crate::columns::columns;
 use crate::status::{ago, state_word};
@@ -84,7 +87,25 @@ fn check(check: &CheckExplanation) -> String {
         None => "running now".to_owned(),
     };
     let via = check.via.map_or_else(String::new, |address| format!(", via {address}"));
-    let mut text = format!("  {}{via}; {next}\n", check.why);
+    let state = match check.state {
+        CheckState::Up => "up",
+        CheckState::Down => "DOWN",
+        CheckState::Unknown => "not known yet",
+    };
+    let mut text = format!(
+        "\n  {}{via}: {state} for {}, {next}\n    why: {}\n",
+        check.kind,
+        ago(&check.since),
+        check.why
+    );
+    if let Some(last) = check.results.last() {
+        if cause(last) == LOCAL {
+            text.push_str("    TROUBLE: it cannot run, so the verdict may be old news\n");
+        }
+        if let Some(warning) = &last.warning {
+            text.push_str(&format!("    WARNING: {warning}\n"));
+        }
+    }
     let rows: Vec<Vec<String>> = check
         .results
         .iter()
@@ -92,17 +113,36 @@ fn check(check: &CheckExplanation) -> String {
         .map(|result| {
             let latency = Duration::from_micros(result.latency_microseconds);
             vec![
+                format!("{} ago", ago(&result.started)),
                 result.started.at.clone(),
                 format!("{:.1} ms", latency.as_secs_f64() * 1000.0),
-                match &result.note {
-                    Some(note) => format!("{}: {note}", result.result),
-                    None => result.result.clone(),
-                },
+                cause(result).to_owned(),
+                words(result),
             ]
         })
         .collect();
     text.push_str(&columns(4, &rows));
     text
+}
+
+/// The cause of a check that could not run.
+const LOCAL: &str = "local";
+
+/// In one word. An older lvsd says only whether it passed.
+fn cause(result: &CheckResult) -> &str {
+    match result.cause.as_str() {
+        "" if result.passed => "passed",
+        "" => "failed",
+        cause => cause,
+    }
+}
+
+/// What more there is to say than that it passed. Lines of a program's output become one.
+fn words(result: &CheckResult) -> String {
+    let result_words = (!result.passed).then_some(result.result.as_str());
+    let all = [result_words, result.warning.as_deref(), result.note.as_deref()];
+    let lines: Vec<&str> = all.into_iter().flatten().flat_map(str::lines).collect();
+    lines.join(" | ")
 }
 
 #[cfg(test)]
@@ -135,5 +175,55 @@ mod tests {
             "configured 4, agent_check asks for 50 % of the weight: 2, the operator asks for 10 \
              x slow start 40 % (12 s of 30 s), 0 for no new connections"
         );
+    }
+
+    fn since(seconds_ago: u64) -> api::Since {
+        api::Since { seconds_ago, at: "2026-11-21T03:00:00Z".to_owned() }
+    }
+
+    fn result(cause: &str, text: &str) -> CheckResult {
+        CheckResult {
+            started: since(4),
+            latency_microseconds: 1_250,
+            result: text.to_owned(),
+            cause: cause.to_owned(),
+            passed: cause == "passed",
+            note: None,
+            warning: None,
+        }
+    }
+
+    #[test]
+    fn each_run_is_shown_with_its_cause_the_last_one_first() {
+        let warned = CheckResult {
+            warning: Some("TLS: the certificate expires in 3 days".to_owned()),
+            note: Some("one\ntwo".to_owned()),
+            ..result("passed", "passed")
+        };
+        let explained = CheckExplanation {
+            kind: "http_get".to_owned(),
+            via: None,
+            state: CheckState::Up,
+            since: since(3 * 3600 + 5 * 60),
+            why: "http_get: passed".to_owned(),
+            next_run_milliseconds: Some(1200),
+            results: vec![result("timed_out", "timed out after 1s while connecting"), warned],
+        };
+        let text = check(&explained);
+        println!("{text}");
+        assert_eq!(
+            text,
+            "\n  http_get: up for 3h 5m, next run in 1.2 s\n    why: http_get: passed\n\
+             \x20   WARNING: TLS: the certificate expires in 3 days\n\
+             \x20   4s ago  2026-11-21T03:00:00Z  1.2 ms  passed     TLS: the certificate expires \
+             in 3 days | one | two\n\
+             \x20   4s ago  2026-11-21T03:00:00Z  1.2 ms  timed_out  timed out after 1s while \
+             connecting\n"
+        );
+        let local = CheckExplanation {
+            results: vec![result("local", "cannot check: no port")],
+            ..explained
+        };
+        assert!(check(&local).contains("TROUBLE: it cannot run"), "{}", check(&local));
     }
 }

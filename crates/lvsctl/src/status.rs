@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use api::{
-    AppliedBy, CheckState, DaemonStatus, DefinitionsStatus, RealServerStatus, ReloadStatus,
-    RollbackStatus, Since, Status, UnmanagedService, VirtualServerStatus,
+    AppliedBy, CheckState, CheckTrouble, ChecksStatus, DaemonStatus, DefinitionsStatus,
+    RealServerStatus, ReloadStatus, RollbackStatus, Since, Status, UnmanagedService,
+    VirtualServerStatus,
 };
 
 use crate::apply::moment;
@@ -59,6 +60,7 @@ fn text(status: &Status) -> String {
             text.push_str(&format!("  {}\n", failing.error));
         }
     }
+    text.push_str(&troubles(&status.checks));
     let checks = &status.checks;
     if checks.waiting > 0 {
         text.push_str(&format!(
@@ -81,6 +83,48 @@ fn text(status: &Status) -> String {
     if !status.unmanaged.is_empty() {
         text.push_str("\nUnmanaged: in the kernel, in no file, left alone\n");
         text.push_str(&unmanaged(&status.unmanaged));
+    }
+    text
+}
+
+/// More lines of one sort would hide everything else.
+const MOST_TROUBLES: usize = 20;
+
+/// What somebody should look at although no verdict tells: first that checks do not run.
+fn troubles(checks: &ChecksStatus) -> String {
+    let (cannot_run, warnings): (Vec<&CheckTrouble>, Vec<&CheckTrouble>) =
+        checks.troubles.iter().partition(|trouble| trouble.cannot_run);
+    let mut text = String::new();
+    if !cannot_run.is_empty() {
+        text.push_str(&format!(
+            "\nTROUBLE: {} of {} checks cannot run, for reasons on this director. The verdicts \
+             before that stand, and may be old news:\n",
+            cannot_run.len(),
+            checks.count
+        ));
+        text.push_str(&trouble_rows(&cannot_run));
+    }
+    if !warnings.is_empty() {
+        text.push_str("\nWARNING: these checks pass, and soon may not:\n");
+        text.push_str(&trouble_rows(&warnings));
+    }
+    text
+}
+
+fn trouble_rows(troubles: &[&CheckTrouble]) -> String {
+    let cells = |trouble: &&CheckTrouble| {
+        let via = trouble.via.map_or_else(String::new, |address| format!(" via {address}"));
+        vec![
+            trouble.server.clone(),
+            format!("{}{via}", trouble.check),
+            format!("for {}", ago(&trouble.since)),
+            trouble.text.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = troubles.iter().take(MOST_TROUBLES).map(cells).collect();
+    let mut text = columns(2, &rows);
+    if let Some(more) = troubles.len().checked_sub(MOST_TROUBLES).filter(|&more| more > 0) {
+        text.push_str(&format!("  and {more} more, see `lvsctl status --json`\n"));
     }
     text
 }
@@ -189,4 +233,54 @@ fn unmanaged(services: &[UnmanagedService]) -> String {
         }
     }
     columns(2, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble(number: u64, cannot_run: bool, text: &str) -> CheckTrouble {
+        CheckTrouble {
+            check: "http_get".to_owned(),
+            server: format!("198.51.100.{number}:80"),
+            via: (number == 12).then(|| [192, 0, 2, 10].into()),
+            cannot_run,
+            since: Since { seconds_ago: 61 * number, at: "2026-11-21T03:00:00Z".to_owned() },
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn checks_that_cannot_run_come_first_and_warnings_after_them() {
+        let checks = ChecksStatus {
+            count: 40,
+            troubles: vec![
+                trouble(7, false, "TLS: the certificate expires in 12 days"),
+                trouble(12, true, "no port"),
+                trouble(111, true, "no memory"),
+            ],
+            ..ChecksStatus::default()
+        };
+        let text = troubles(&checks);
+        println!("{text}");
+        assert_eq!(
+            text,
+            "\nTROUBLE: 2 of 40 checks cannot run, for reasons on this director. The verdicts \
+             before that stand, and may be old news:\n\
+             \x20 198.51.100.12:80   http_get via 192.0.2.10  for 12m 12s  no port\n\
+             \x20 198.51.100.111:80  http_get                 for 1h 52m   no memory\n\
+             \nWARNING: these checks pass, and soon may not:\n\
+             \x20 198.51.100.7:80  http_get  for 7m 7s  TLS: the certificate expires in 12 days\n"
+        );
+        assert_eq!(troubles(&ChecksStatus::default()), "");
+    }
+
+    #[test]
+    fn thousands_of_troubles_do_not_hide_the_rest() {
+        let troubles_of_all: Vec<_> = (0..1000).map(|n| trouble(n, true, "no port")).collect();
+        let checks = ChecksStatus { troubles: troubles_of_all, ..ChecksStatus::default() };
+        let text = troubles(&checks);
+        assert!(text.ends_with("\n  and 980 more, see `lvsctl status --json`\n"), "{text}");
+        assert_eq!(text.lines().count(), 1 + 1 + 20 + 1);
+    }
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use checkers::{Monitor, MonitorStatus, Statistics};
+use checkers::{Monitor, MonitorStatus, Statistics, Trouble};
 use config::VirtualServer;
 use engine::{
     Engine, Event, Health, Input, Output, Override, Preview, ServerName, Settings, Snapshot, Step,
@@ -64,6 +64,7 @@ pub(crate) struct Sight {
     pub(crate) view: View,
     pub(crate) ipvs_error: Option<String>,
     pub(crate) statistics: Statistics,
+    pub(crate) troubles: Vec<Trouble>,
 }
 
 /// The director's channel.
@@ -289,7 +290,8 @@ impl Parts {
             Err(error) => (Table::default(), Some(error.to_string())),
         };
         let view = self.engine.view(&table, Instant::now());
-        Sight { view, ipvs_error, statistics: self.checkers.statistics() }
+        let (statistics, troubles) = (self.checkers.statistics(), self.checkers.troubles());
+        Sight { view, ipvs_error, statistics, troubles }
     }
 }
 

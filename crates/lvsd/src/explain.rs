@@ -41,8 +41,8 @@ fn own<'a>(server: &ServerView, monitors: &'a [MonitorStatus]) -> Vec<&'a Monito
     monitors.iter().filter(|status| server.monitors.contains(&*status.monitor)).collect()
 }
 
-fn virtual_address(status: &MonitorStatus) -> Option<IpAddr> {
-    let (address, _) = status.monitor.check.kind.connect()?.path()?;
+pub(crate) fn virtual_address(monitor: &Monitor) -> Option<IpAddr> {
+    let (address, _) = monitor.check.kind.connect()?.path()?;
     Some(address)
 }
 
@@ -50,12 +50,12 @@ fn virtual_address(status: &MonitorStatus) -> Option<IpAddr> {
 /// its answer straight from the same port.
 fn hint(checks: &[&MonitorStatus]) -> Option<String> {
     let failing = checks.iter().find(|one| {
-        virtual_address(one).is_some()
+        virtual_address(&one.monitor).is_some()
             && one.state == State::Down
             && unanswered(one)
             && checks.iter().any(|other| is_straight_twin(other, one) && works(other))
     })?;
-    let address = virtual_address(failing)?;
+    let address = virtual_address(&failing.monitor)?;
     Some(format!(
         "application up, but it does not answer for the VIP {address} (VIP on lo? \
          arp_ignore/arp_announce? see `lvsctl real-server status {address}` on the real server)"
@@ -80,7 +80,7 @@ fn is_straight_twin(other: &MonitorStatus, path: &MonitorStatus) -> bool {
     });
     let (Some((host, straight)), Some((server, asked))) = (straight, asked) else { return false };
     kinds[0] == kinds[1]
-        && virtual_address(other).is_none()
+        && virtual_address(&other.monitor).is_none()
         && host == server
         && straight.port() == asked.port()
 }
@@ -93,7 +93,7 @@ fn check(status: &MonitorStatus) -> CheckExplanation {
     let next = status.next_run.map(|at| at.saturating_duration_since(Instant::now()));
     CheckExplanation {
         kind: status.monitor.check.kind.name().to_owned(),
-        via: virtual_address(status),
+        via: virtual_address(&status.monitor),
         state: status.state.into(),
         since: since(status.since),
         why: status.words.clone(),
@@ -107,8 +107,10 @@ fn result(outcome: &Outcome) -> CheckResult {
         started: since(outcome.started),
         latency_microseconds: u64::try_from(outcome.latency.as_micros()).unwrap_or(u64::MAX),
         result: outcome.result.to_string(),
+        cause: outcome.result.name().to_owned(),
         passed: outcome.result == ProbeResult::Passed,
         note: outcome.note.clone(),
+        warning: outcome.warning.clone(),
     }
 }
 

@@ -7,6 +7,7 @@ mod definitions;
 mod director;
 mod explain;
 mod guard;
+mod health;
 mod instances;
 mod kept;
 mod logging;

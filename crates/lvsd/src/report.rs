@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use api::{
-    ChecksStatus, DaemonStatus, DefinitionsStatus, Explanation, FailingOperation, GuardStatus,
-    OverrideAction, OverrideAnswer, OverrideRequest, RealServerStatus, ReloadStatus,
+    CheckTrouble, ChecksStatus, DaemonStatus, DefinitionsStatus, Explanation, FailingOperation,
+    GuardStatus, OverrideAction, OverrideAnswer, OverrideRequest, RealServerStatus, ReloadStatus,
     RollbackStatus, Status, UnmanagedDestination, UnmanagedService, UpgradeAnswer,
     VirtualServerStatus,
 };
-use checkers::Statistics;
+use checkers::{Statistics, Trouble, TroubleKind};
 use engine::{Action, Answer, Override, Placement, ServerName, ServerView, ServiceView};
 use ipvs::{TableService, Weight};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,7 +23,7 @@ use crate::accept::TroubleReader;
 use crate::clock::{since, until};
 use crate::definitions::{Request, Shown};
 use crate::director::{Director, Message, Sight};
-use crate::explain::explain;
+use crate::explain::{explain, virtual_address};
 use crate::guard::link::{Begin, FromWorker};
 use crate::{upgrade, worker};
 
@@ -55,7 +55,7 @@ impl Reporter {
 
     /// `GET /v1/status`.
     pub(crate) async fn status(&self) -> anyhow::Result<Status> {
-        let Sight { view, ipvs_error, statistics } = self.ask(Message::View).await?;
+        let Sight { view, ipvs_error, statistics, troubles } = self.ask(Message::View).await?;
         let Shown { origin, until: trial, rollback, own_file, last_reload } =
             self.shown.borrow().clone();
         let vrrp = self.vrrp.read().await;
@@ -101,7 +101,7 @@ impl Reporter {
                 .iter()
                 .map(|one| instances::instance(one, open.as_ref()))
                 .collect(),
-            checks: checks(statistics),
+            checks: checks(statistics, troubles),
         })
     }
 
@@ -161,8 +161,11 @@ fn override_answer(answer: Answer) -> OverrideAnswer {
     OverrideAnswer { servers, held, notes }
 }
 
-fn checks(statistics: Statistics) -> ChecksStatus {
+fn checks(statistics: Statistics, troubles: Vec<Trouble>) -> ChecksStatus {
     let Statistics { monitors, running, waiting, lateness } = statistics;
+    let troubles: Vec<CheckTrouble> = troubles.into_iter().map(trouble).collect();
+    let count =
+        |cannot_run| troubles.iter().filter(|one| one.cannot_run == cannot_run).count() as u64;
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     ChecksStatus {
         count: monitors as u64,
@@ -172,6 +175,21 @@ fn checks(statistics: Statistics) -> ChecksStatus {
         late_median_microseconds: micros(lateness.median),
         late_p99_microseconds: micros(lateness.p99),
         late_longest_microseconds: micros(lateness.longest),
+        cannot_run: count(true),
+        warnings: count(false),
+        troubles,
+    }
+}
+
+fn trouble(trouble: Trouble) -> CheckTrouble {
+    let monitor = &trouble.monitor;
+    CheckTrouble {
+        check: monitor.check.kind.name().to_owned(),
+        server: monitor.target.to_string(),
+        via: virtual_address(monitor),
+        cannot_run: trouble.kind == TroubleKind::CannotRun,
+        since: since(trouble.since),
+        text: trouble.text,
     }
 }
 

@@ -6,9 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use checkers::Monitor;
 use config::VirtualServer;
-use engine::{Engine, Health, Kept};
+use engine::{Engine, Kept};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use vrrp::{EventKind, State};
@@ -26,7 +25,7 @@ use crate::saver::Saver;
 use crate::socket::ControlSocket;
 use crate::trial::InForce;
 use crate::wishes::{Wishes, WishesFile};
-use crate::{kept, maintenance, server, worker};
+use crate::{health, kept, maintenance, server, worker};
 
 /// Runs until SIGTERM or SIGINT, or until the guard wants another worker to go on.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {
@@ -145,8 +144,8 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         let config = in_force.config().config.clone();
         let (director, messages) = std::sync::mpsc::channel();
-        let health = director.clone();
-        let checkers = checkers::runner::spawn(move |event| report_health(&health, event))
+        let sender = director.clone();
+        let checkers = checkers::runner::spawn(move |event| health::report(&sender, event))
             .context("starting the checkers")?;
         let mut owned_file = OwnedFile::new(&config.global.state_dir);
         let mut wishes_file = WishesFile::new(&config.global.state_dir);
@@ -340,27 +339,6 @@ fn put_in_force(file: &Path, in_force: Option<String>) -> anyhow::Result<InForce
 fn host_name() -> anyhow::Result<String> {
     let name = nix::unistd::gethostname().context("reading the host name")?;
     Ok(name.to_string_lossy().into_owned())
-}
-
-fn report_health(director: &Director, event: checkers::Event) {
-    match event {
-        checkers::Event::Transition(transition) => {
-            let health = Health {
-                state: transition.to,
-                since: transition.at,
-                why: transition.reason,
-                advice: transition.outcome.advice,
-            };
-            // The director is gone only when lvsd stops.
-            let monitor = Box::new(Monitor::clone(&transition.monitor));
-            let _ = director.send(Message::Health(monitor, health));
-        }
-        checkers::Event::LocalTrouble { monitor, text, .. } => tracing::warn!(
-            "check {} of {}: {text}; the server's state stays",
-            monitor.check.kind.name(),
-            monitor.target
-        ),
-    }
 }
 
 fn report_vrrp(director: &Director, event: &vrrp::Event) {

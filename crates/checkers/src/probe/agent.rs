@@ -39,5 +39,5 @@ pub(super) async fn run(
         return Err(Stop::failed(Cause::Protocol, text));
     }
     let report = judge(&answer).map_err(Stop::Failed)?;
-    Ok(Passed { advice: report.advice, note: report.note })
+    Ok(Passed { advice: report.advice, note: report.note, warning: None })
 }

@@ -65,7 +65,7 @@ pub(super) async fn run(
     };
     let content = content.map_err(|error| Stop::Local(socket::doing_failed(&doing, &error)))?;
     match file::judge(check.value, &content) {
-        Ok(Ok(advice)) => Ok(Passed { advice, note: None }),
+        Ok(Ok(advice)) => Ok(Passed { advice, ..Passed::default() }),
         Ok(Err(failure)) => Err(Stop::Failed(failure)),
         Err(error) => Err(Stop::Local(format!("{doing}: {error}"))),
     }

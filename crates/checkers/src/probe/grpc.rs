@@ -32,7 +32,7 @@ pub(super) async fn run(
     let peer = tls::Peer { address, host, protocols: &["h2"] };
     let secured = tls::connect(stream, peer, settings, &context.tls, deadline).await?;
     exchange(secured.stream, HttpVersion::Http2, request, deadline, judge).await?;
-    Ok(Passed { advice: None, note: secured.note })
+    Ok(Passed { warning: secured.warning, ..Passed::default() })
 }
 
 fn request(address: SocketAddr, check: &GrpcCheck) -> Result<Request<Full<Bytes>>, Stop> {

@@ -30,9 +30,9 @@ pub(super) async fn run(
     let ended = program::run(program, deadline).await?;
     match weight(&ended) {
         Some(weight) if check.dynamic_weight => {
-            Ok(Passed { advice: Some(Advice::Weight(weight)), note: ended.output })
+            Ok(Passed { advice: Some(Advice::Weight(weight)), note: ended.output, warning: None })
         }
-        _ => ended.succeeded().map(|note| Passed { advice: None, note }),
+        _ => ended.succeeded().map(|note| Passed { note, ..Passed::default() }),
     }
 }
 

@@ -81,8 +81,8 @@ pub async fn run(monitor: &Monitor, state: State, context: &Context) -> Outcome 
     let result = run.await;
     let latency = started.elapsed();
     match result {
-        Ok(Passed { advice, note }) => {
-            Outcome { started, latency, result: ProbeResult::Passed, advice, note }
+        Ok(Passed { advice, note, warning }) => {
+            Outcome { started, latency, result: ProbeResult::Passed, advice, note, warning }
         }
         Err(stop) => Outcome::new(started, latency, stop.into()),
     }
@@ -109,6 +109,7 @@ fn random() -> u64 {
 struct Passed {
     advice: Option<Advice>,
     note: Option<String>,
+    warning: Option<String>,
 }
 
 /// Why a run ended without passing.

@@ -130,7 +130,7 @@ fn judge(check: &PingCheck, round_trips: &[Duration]) -> Result<Passed, Stop> {
         return Err(Stop::failed(Cause::Slow, text));
     }
     let note = format!("{answered} of {sent} echo requests answered in {mean:.2?}");
-    Ok(Passed { advice: None, note: Some(note) })
+    Ok(Passed { note: Some(note), ..Passed::default() })
 }
 
 #[cfg(test)]

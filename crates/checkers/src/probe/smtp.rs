@@ -34,7 +34,7 @@ pub(super) async fn run(
         let peer = tls::Peer { address, host: None, protocols: &[] };
         tls::connect(stream, peer, settings, &context.tls, deadline).await
     };
-    let note = match &check.encryption {
+    let warning = match &check.encryption {
         SmtpEncryption::None => {
             let mut session = Session::new(stream, deadline);
             session.greeted().await?;
@@ -48,7 +48,7 @@ pub(super) async fn run(
             session.greeted().await?;
             session.hello(&name).await?;
             session.quit().await?;
-            secured.note
+            secured.warning
         }
         SmtpEncryption::StartTls(settings) => {
             let mut session = Session::new(stream, deadline);
@@ -58,10 +58,10 @@ pub(super) async fn run(
             let mut session = Session::new(secured.stream, deadline);
             session.hello(&name).await?;
             session.quit().await?;
-            secured.note
+            secured.warning
         }
     };
-    Ok(Passed { advice: None, note })
+    Ok(Passed { warning, ..Passed::default() })
 }
 
 /// An address as the name of a host that has none (RFC 5321 §4.1.3).

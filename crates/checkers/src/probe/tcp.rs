@@ -27,7 +27,7 @@ pub(super) async fn run(
     let securing = tls::connect(stream, peer, settings, &context.tls, deadline);
     let secured = Box::pin(securing).await?;
     converse(secured.stream, check, deadline).await?;
-    Ok(Passed { note: secured.note, ..Passed::default() })
+    Ok(Passed { warning: secured.warning, ..Passed::default() })
 }
 
 async fn converse<S>(mut stream: S, check: &TcpCheck, deadline: &Deadline) -> Result<(), Stop>

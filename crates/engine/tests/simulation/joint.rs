@@ -254,7 +254,7 @@ impl World {
                 self.found.insert(change.0.clone(), transition.to);
                 self.engine.handle(Input::Health(vec![change]), self.now);
             }
-            CheckersOutput::Report(CheckersEvent::LocalTrouble { .. }) => {}
+            CheckersOutput::Report(CheckersEvent::Trouble(_) | CheckersEvent::TroubleOver(_)) => {}
         }
     }
 

@@ -21,10 +21,10 @@ pub(super) async fn run(
 ) -> Result<Passed, Stop> {
     let mut passed = Passed::default();
     for wanted in &check.requests {
-        let note = one(target, check, wanted, deadline, context)
+        let warning = one(target, check, wanted, deadline, context)
             .await
             .map_err(|stop| if check.requests.len() > 1 { name(stop, wanted) } else { stop })?;
-        passed.note = note.or(passed.note);
+        passed.warning = warning.or(passed.warning);
     }
     Ok(passed)
 }
@@ -41,7 +41,7 @@ fn name(stop: Stop, wanted: &HttpRequest) -> Stop {
     }
 }
 
-/// Makes one request over a connection of its own. Gives the note on the certificate.
+/// Makes one request over a connection of its own. Gives the warning about the certificate.
 async fn one(
     target: SocketAddr,
     check: &HttpGet,
@@ -81,7 +81,7 @@ async fn one(
         return Err(Stop::failed(Cause::Protocol, text));
     }
     Box::pin(exchange(secured.stream, check.version, request, deadline, judge)).await?;
-    Ok(secured.note)
+    Ok(secured.warning)
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub(super) struct Secured {
     /// The connection.
     pub(super) stream: TlsStream<Stream>,
     /// That the certificate expires soon.
-    pub(super) note: Option<String>,
+    pub(super) warning: Option<String>,
 }
 
 impl Secured {
@@ -87,8 +87,8 @@ pub(super) async fn connect(
         let text = format!("TLS: the server chose none of the protocols {}", offered.join(", "));
         return Err(Stop::failed(Cause::Tls, text));
     }
-    let note = expiry::check(session.peer_certificates(), tls)?;
-    Ok(Secured { stream, note })
+    let warning = expiry::check(session.peer_certificates(), tls)?;
+    Ok(Secured { stream, warning })
 }
 
 fn server_name(peer: Peer<'_>, tls: &Tls) -> Result<ServerName<'static>, Stop> {
