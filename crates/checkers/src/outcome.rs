@@ -110,7 +110,8 @@ pub enum Cause {
     Refused,
     /// Not done within the check's timeout.
     TimedOut,
-    /// No way to the host (EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN).
+    /// Somebody on the way to the host, or nobody there, says so (EHOSTUNREACH, ENETUNREACH,
+    /// EHOSTDOWN): ICMP, or no answer to ARP. Without a route here it is local trouble.
     Unreachable,
     /// The connection was reset (ECONNRESET, ECONNABORTED, EPIPE).
     Reset,

@@ -360,7 +360,7 @@ fn trouble_is_seen_while_it_lasts_and_counts_from_its_begin() {
         since: began,
         text: "no memory".into(),
     };
-    assert_eq!(world.supervisor.troubles(), [expected.clone()]);
+    assert_eq!(world.supervisor.troubles(), std::slice::from_ref(&expected));
     world.run_once(failed());
     assert_eq!(world.supervisor.troubles(), []);
     assert_eq!(world.events.last(), Some(&Event::TroubleOver(expected)));

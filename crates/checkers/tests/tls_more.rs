@@ -11,10 +11,14 @@ mod common;
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
+use checkers::probe::tls::provider;
 use checkers::probe::{self, Context};
 use checkers::{Cause, ClientCertificate, HttpGet, Kind, ProbeResult, State, TcpCheck, Tls};
 use common::authority::{authority, https, https_with, pem_file, server_config, trusting};
 use common::{LONG, failure, local, monitor, run};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -92,6 +96,35 @@ async fn a_certificate_near_its_end_is_noted_and_then_fails() {
     let text =
         failure(&run(address, check(expiring(14, 7)), LONG).await, Cause::CertificateExpired);
     assert!(text.starts_with("TLS: the certificate expires in 5 days (2"), "{text}");
+}
+
+/// What expires first is told, but only the server's own certificate takes it down.
+#[tokio::test]
+async fn a_certificate_of_the_chain_near_its_end_warns_and_does_not_fail() {
+    let in_three_days = (SystemTime::now() + 3 * DAY + DAY / 2).into();
+    let key = KeyPair::generate().unwrap();
+    let mut between = CertificateParams::new(Vec::new()).unwrap();
+    between.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    between.distinguished_name.push(DnType::CommonName, "between");
+    between.not_after = in_three_days;
+    let between = CertifiedIssuer::self_signed(between, key).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap();
+    let own = own.signed_by(&key, &between).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let chain = vec![own.der().clone(), between.der().clone()];
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let tls = Tls { expiry_warning: Some(DAY * 14), expiry_failure: Some(DAY * 7), ..unverified() };
+    let outcome = run(https_with(config).await, check(tls), LONG).await;
+    assert_eq!(outcome.result, ProbeResult::Passed);
+    let warning = outcome.warning.unwrap();
+    assert!(warning.starts_with("TLS: certificate 2 of the chain (CN=between"), "{warning}");
+    assert!(warning.contains(") expires in 3 days (2"), "{warning}");
 }
 
 #[tokio::test]

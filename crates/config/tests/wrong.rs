@@ -100,6 +100,18 @@ const WRONG: &[Wrong] = &[
         ],
     ),
     (
+        "impossible_checks",
+        &[
+            (6, 48, "an answer of this status has no body"),
+            (9, 44, "`user-agent` twice among the headers"),
+            (12, 14, "a `max_latency` of 1s with a timeout of 1s"),
+            (17, 16, "5 falls within 11s cannot be: with these intervals they take 12s at least"),
+            (21, 31, "a server that chooses `http/1.1` does not speak gRPC"),
+            (24, 29, "a name has no more than one record of this type"),
+            (27, 24, "`expect` is longer than what is read"),
+        ],
+    ),
+    (
         "http_get",
         &[
             (7, 8, "`healthz` is no path"),

@@ -32,7 +32,7 @@ pub(super) async fn connect(
     let doing = || format!("connect to {destination}");
     match socket.connect(&destination.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => {
-            return Err(io_stop(&doing(), &error));
+            return Err(way_stop(&doing(), &error));
         }
         _ => {}
     }
@@ -97,7 +97,7 @@ fn connected(destination: SocketAddr, socket: Socket) -> Result<UdpSocket, Stop>
         .and_then(|()| socket.connect(&destination.into()))
         // tokio's name for a socket of datagrams; it looks at no protocol.
         .and_then(|()| UdpSocket::from_std(socket.into()))
-        .map_err(|error| io_stop(&format!("connect to {destination}"), &error))
+        .map_err(|error| way_stop(&format!("connect to {destination}"), &error))
 }
 
 /// Receives a datagram. An ICMP error ends the wait too: tokio's own `recv` waits for data alone,
@@ -129,7 +129,7 @@ fn open(
     let source = match (connect.source, connect.via) {
         (None, Via::VirtualAddress) => Some(
             source_towards(target.ip())
-                .map_err(|error| io_stop(&format!("find the route to {}", target.ip()), &error))?,
+                .map_err(|error| way_stop(&format!("find the route to {}", target.ip()), &error))?,
         ),
         (source, _) => source,
     };
@@ -169,12 +169,23 @@ pub fn source_towards(target: IpAddr) -> io::Result<IpAddr> {
 pub(super) fn io_stop(doing: &str, error: &io::Error) -> Stop {
     match io_cause(error) {
         Some(Cause::Protocol) => Stop::failed(Cause::Protocol, doing_failed(doing, error)),
-        // Mostly this machine's own word, and not that of a router.
         Some(cause) if error.raw_os_error() == Some(Errno::ENETUNREACH as i32) => {
-            Stop::failed(cause, "network unreachable (no route to it)")
+            Stop::failed(cause, "network unreachable (ICMP)")
         }
         Some(cause) => Stop::failed(cause, words(cause)),
         None => Stop::Local(doing_failed(doing, error)),
+    }
+}
+
+/// The same of an error that `connect` gives at once. No packet has been answered by then, so it is
+/// this machine's own routes and links that lead nowhere.
+fn way_stop(doing: &str, error: &io::Error) -> Stop {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
+            let what = doing_failed(doing, error);
+            Stop::Local(format!("{what} (no route to it here, or its link is down)"))
+        }
+        _ => io_stop(doing, error),
     }
 }
 
@@ -210,9 +221,8 @@ fn io_cause(error: &io::Error) -> Option<Cause> {
     };
     match Errno::from_raw(code) {
         Errno::ECONNREFUSED => Some(Cause::Refused),
-        Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EHOSTDOWN | Errno::ENETDOWN => {
-            Some(Cause::Unreachable)
-        }
+        // Not ENETDOWN: ICMP says nothing that becomes that (`icmp_err_convert` of the kernel).
+        Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EHOSTDOWN => Some(Cause::Unreachable),
         Errno::ECONNRESET | Errno::ECONNABORTED | Errno::EPIPE => Some(Cause::Reset),
         Errno::ETIMEDOUT => Some(Cause::TimedOut),
         _ => None,
@@ -270,6 +280,21 @@ mod tests {
     }
 
     #[test]
+    fn what_fails_before_a_packet_leaves_is_local_and_the_same_by_icmp_is_not() {
+        for errno in [Errno::ENETUNREACH, Errno::EHOSTUNREACH] {
+            let error = io::Error::from(errno);
+            let Stop::Local(text) = way_stop("connect to 192.0.2.1:80", &error) else {
+                panic!("{errno}");
+            };
+            assert!(text.starts_with("connect to 192.0.2.1:80: "), "{text}");
+            let Stop::Failed(failure) = answer_stop("connect to 192.0.2.1:80", &error) else {
+                panic!("{errno}");
+            };
+            assert_eq!(failure.cause, Cause::Unreachable);
+        }
+    }
+
+    #[test]
     fn errors_of_this_machine_are_local() {
         for errno in [
             Errno::EMFILE,
@@ -282,6 +307,7 @@ mod tests {
             Errno::EPERM,
             Errno::EINVAL,
             Errno::ENODEV,
+            Errno::ENETDOWN,
         ] {
             assert_eq!(judged(errno), None, "{errno}");
         }

@@ -6,9 +6,6 @@ use super::{Deadline, Passed, Stop, socket};
 use crate::spec::{UdpCheck, UdpReply};
 use crate::wire;
 
-/// So much of an answer is looked at: what is longer than an Ethernet packet is rarely sent.
-const LOOKED_AT: usize = 4096;
-
 pub(super) async fn run(
     target: SocketAddr,
     check: &UdpCheck,
@@ -16,7 +13,7 @@ pub(super) async fn run(
 ) -> Result<Passed, Stop> {
     let socket = socket::datagram(target, &check.connect)?;
     socket.send(&check.send).await.map_err(|error| socket::io_stop("send a datagram", &error))?;
-    let mut buffer = vec![0; LOOKED_AT];
+    let mut buffer = vec![0; UdpReply::LOOKED_AT];
     match deadline.within("waiting for an answer", socket::receive(&socket, &mut buffer)).await {
         Ok(Ok(size)) => wire::udp::judge(&check.reply, &buffer[..size])
             .map(|()| Passed::default())

@@ -34,6 +34,11 @@ impl HexPattern {
             && self.0.iter().zip(bytes).all(|(byte, found)| found & byte.mask == byte.value)
     }
 
+    /// How many bytes it is about.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there is no byte in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

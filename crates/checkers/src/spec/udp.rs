@@ -28,3 +28,8 @@ pub enum UdpReply {
     /// One that begins with this pattern. keepalived: `require_reply PATTERN`.
     Hex(HexPattern),
 }
+
+impl UdpReply {
+    /// So much of an answer is looked at: what is longer than an Ethernet packet is rarely sent.
+    pub const LOOKED_AT: usize = 4096;
+}

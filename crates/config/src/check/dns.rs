@@ -41,6 +41,13 @@ pub(super) fn dns_check(value: Value<'_>) -> Option<CheckDraft> {
             let finding = Finding::new(place, "an error has no records", "could never pass");
             t.report.add(finding.related(rcode.place, "an error is expected"));
         }
+        // RFC 1034 §3.6.2, RFC 1035 §3.3.13: a name has one of each at most.
+        let single = [RecordType(5), RecordType(6)].contains(&record_type.value);
+        if single && min_answers.value > 1 {
+            let message = "a name has no more than one record of this type";
+            let finding = Finding::new(min_answers.place, message, "could never pass");
+            t.report.add(finding.related(record_type.place, "the type").help("write at most 1"));
+        }
         let answers = answers.map_or_else(Vec::new, |answers| answers.value);
         of_type(record_type.value, &answers, t.report);
         let dns = DnsCheck {

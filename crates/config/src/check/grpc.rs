@@ -5,6 +5,7 @@ use checkers::{GrpcCheck, Kind};
 use super::connect::{connect, host};
 use super::tls::tls;
 use super::{CheckDraft, draft};
+use crate::error::Finding;
 use crate::leaf;
 use crate::reader::Value;
 
@@ -14,6 +15,14 @@ pub(super) fn grpc_check(value: Value<'_>) -> Option<CheckDraft> {
         let tls = t.optional("tls", tls);
         let host = t.optional("host", host);
         let service = t.optional("service", leaf::text);
+        if let Some(place) = tls.as_ref().and_then(|tls| tls.value.alpn)
+            && let Some(tls) = &tls
+            && let Some(other) = tls.value.settings.alpn.iter().find(|name| *name != "h2")
+        {
+            let message = format!("a server that chooses `{other}` does not speak gRPC");
+            let finding = Finding::new(place, message, "not the protocol of this check");
+            t.report.add(finding.help("gRPC needs HTTP/2, which is offered anyway: remove `alpn`"));
+        }
         let grpc = GrpcCheck {
             connect,
             tls: tls.map(|tls| tls.value.settings),

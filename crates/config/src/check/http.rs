@@ -195,7 +195,16 @@ fn request(t: &mut Table<'_>, common: Common) -> Option<HttpRequest> {
         let finding = Finding::new(place, "the answer to HEAD has no body", "nothing to look at");
         t.report.add(finding.related(method.place, "the method").help("use GET"));
     }
-    let body_limit = body_limit?;
+    let (body_limit, status) = (body_limit?, status?);
+    let bodiless = |range: &At<StatusRange>| {
+        range.value.first == range.value.last && has_no_body(range.value.first)
+    };
+    if let (Some(place), true) = (content_place, status.value.iter().all(bodiless)) {
+        let finding =
+            Finding::new(place, "an answer of this status has no body", "nothing to look at");
+        let help = "204 and 304 end with the head (RFC 9110 §6.4.1): remove this, or add a status";
+        t.report.add(finding.related(status.place, "the status").help(help));
+    }
     let longest = content.iter().filter_map(|expectation| match expectation {
         Expectation::Contains(text) => Some(text.len()),
         _ => None,
@@ -213,10 +222,14 @@ fn request(t: &mut Table<'_>, common: Common) -> Option<HttpRequest> {
         host: common.host,
         headers: common.headers,
         body: body.map(|body| body.value),
-        status: status?.value.into_iter().map(|range| range.value).collect(),
+        status: status.value.into_iter().map(|range| range.value).collect(),
         content,
         body_limit: body_limit.value,
     })
+}
+
+fn has_no_body(status: u16) -> bool {
+    status < 200 || status == 204 || status == 304
 }
 
 /// Path and query of a request, as RFC 9112 §3.2.1 has them on the wire.
@@ -232,7 +245,16 @@ fn path(value: Value<'_>) -> Option<String> {
 }
 
 fn headers(value: Value<'_>) -> Option<Vec<Header>> {
+    let mut seen: Vec<(String, Place)> = Vec::new();
     let headers = value.entries()?.into_iter().filter_map(|entry| {
+        let name = entry.name.to_ascii_lowercase();
+        if let Some((_, first)) = seen.iter().find(|(one, _)| *one == name) {
+            let message = format!("`{}` twice among the headers", entry.name);
+            let finding = Finding::new(entry.place, message, "the same header again");
+            let help = "the case of the letters does not tell headers apart";
+            value.report.add(finding.related(*first, "the first").help(help));
+        }
+        seen.push((name, entry.place));
         // RFC 9110 §5.1 and §5.6.2: a token.
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if entry.name.is_empty() || !entry.name.bytes().all(token) {

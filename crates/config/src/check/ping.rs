@@ -43,6 +43,12 @@ fn max_loss(value: Value<'_>) -> Option<u8> {
 pub(super) fn in_time(draft: &CheckDraft, report: &Report) {
     let Kind::Ping(ping) = &draft.check.kind else { return };
     let timeout = draft.check.timing.timeout;
+    if let Some(latency) = ping.max_latency.filter(|latency| *latency >= timeout) {
+        let (latency, timeout) = (leaf::show_duration(latency), leaf::show_duration(timeout));
+        let message = format!("a `max_latency` of {latency} with a timeout of {timeout}");
+        let finding = Finding::new(draft.place, message, "is lost before it is too slow");
+        report.add(finding.help("lower `max_latency`, or lengthen `timeout`"));
+    }
     let last = ping.spacing * u32::from(ping.count - 1);
     if last >= timeout {
         let (last, timeout) = (leaf::show_duration(last), leaf::show_duration(timeout));

@@ -40,6 +40,11 @@ pub(super) fn timing(t: &mut Table<'_>) -> Option<Timing> {
         let help = "it is for the runs while the state is changing: shorten it, or remove it";
         t.report.add(finding.related(interval.place, "the interval").help(help));
     }
+    let shortest = [&fast_interval, &down_interval].into_iter().flatten().map(|at| at.value);
+    let shortest = shortest.chain([interval.value]).min().unwrap_or(interval.value);
+    if let (Some(damping), Some(rise), Some(jitter)) = (&damping, &rise, &jitter_percent) {
+        can_fall(damping, shortest / 100 * (100 - u32::from(jitter.value)), rise.value, t.report);
+    }
     Some(Timing {
         interval: interval.value,
         fast_interval: fast_interval.map(value),
@@ -70,6 +75,22 @@ pub(crate) fn timeout_fits(
 
 fn value<T>(at: At<T>) -> T {
     at.value
+}
+
+/// Refuses a number of falls that cannot be, with `shortest` between two runs: between one fall and
+/// the next are `rise` successes and a failure (one, for some failures count at once).
+fn can_fall(damping: &At<Damping>, shortest: Duration, rise: u32, report: &Report) {
+    let Damping { falls, within, .. } = damping.value;
+    let needs = shortest.saturating_mul(rise.saturating_add(1)).saturating_mul(falls - 1);
+    if needs > within {
+        let message = format!(
+            "{falls} falls within {} cannot be: with these intervals they take {} at least",
+            leaf::show_duration(within),
+            leaf::show_duration(needs)
+        );
+        let finding = Finding::new(damping.place, message, "never comes into force");
+        report.add(finding.help("lower `falls`, or lengthen `within`"));
+    }
 }
 
 /// `flap_damping`: all of its keys are needed, for none has a value that fits most.

@@ -6,7 +6,8 @@ use super::connect::connect;
 use super::expect::{one_way, pattern, send, text_bytes};
 use super::{CheckDraft, draft};
 use crate::error::Finding;
-use crate::reader::Value;
+use crate::reader::{Report, Value};
+use crate::source::At;
 
 /// The largest datagram over IPv4.
 const LARGEST: usize = 65_507;
@@ -30,13 +31,29 @@ pub(super) fn udp_check(value: Value<'_>) -> Option<CheckDraft> {
                 t.report.add(finding.related(expect.place, "expected here").help(help));
                 return None;
             }
-            (Some(expect), _) => expect.value,
+            (Some(expect), _) => {
+                looked_at(&expect, t.report);
+                expect.value
+            }
             (None, Some(require)) if require.value => UdpReply::Required,
             (None, _) => UdpReply::Optional,
         };
         let send = send.map_or_else(Vec::new, |send| send.value);
         Some(draft(Kind::Udp(UdpCheck { connect, send, reply }), t.place, source))
     })
+}
+
+/// Reports what is longer than what is looked at.
+fn looked_at(expect: &At<UdpReply>, report: &Report) {
+    let length = match &expect.value {
+        UdpReply::Bytes(bytes) => bytes.len(),
+        UdpReply::Hex(pattern) => pattern.len(),
+        UdpReply::Optional | UdpReply::Required | UdpReply::Matches(_) => return,
+    };
+    if length > UdpReply::LOOKED_AT {
+        let label = format!("no more than {} bytes of an answer are read", UdpReply::LOOKED_AT);
+        report.add(Finding::new(expect.place, "`expect` is longer than what is read", label));
+    }
 }
 
 /// `expect`: a text, `{ hex = "..." }` with wildcards or `{ regex = "..." }`.

@@ -14,6 +14,9 @@ const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 
 /// Judges by `expiry_warning` and `expiry_failure`. Gives the warning, if it is time for it.
+///
+/// The server's own certificate decides. Those of the authorities between only warn: clients may
+/// know another way to trust it, and old ones that nobody needs are sent along for years.
 pub(super) fn check(
     certificates: Option<&[CertificateDer<'_>]>,
     tls: &Tls,
@@ -21,35 +24,64 @@ pub(super) fn check(
     if tls.expiry_warning.is_none() && tls.expiry_failure.is_none() {
         return Ok(None);
     }
-    let Some(certificate) = certificates.and_then(<[_]>::first) else {
+    let Some((own, between)) = certificates.and_then(<[_]>::split_first) else {
         return Err(Stop::failed(Cause::Tls, "TLS: the server has shown no certificate"));
     };
-    let certificate = Certificate::from_der(certificate).map_err(|error| {
-        Stop::failed(Cause::Tls, format!("TLS: the certificate cannot be read: {error}"))
-    })?;
-    let end = certificate.tbs_certificate.validity.not_after.to_date_time();
     // A clock before 1970 is trouble enough elsewhere.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    judge(end, now, tls)
+    let own = Certificate::from_der(own).map_err(|error| {
+        Stop::failed(Cause::Tls, format!("TLS: the certificate cannot be read: {error}"))
+    })?;
+    let warning = judge(end(&own), now, tls)?;
+    let between = between.iter().enumerate();
+    Ok(warning.or_else(|| {
+        let warnings = between.filter_map(|(at, one)| warn_between(at + 2, one, now, tls));
+        warnings.min_by_key(|(left, _)| *left).map(|(_, words)| words)
+    }))
+}
+
+/// The time left and the warning about the certificate that the server sends as number `at`.
+fn warn_between(
+    at: usize,
+    certificate: &CertificateDer<'_>,
+    now: Duration,
+    tls: &Tls,
+) -> Option<(Duration, String)> {
+    // What cannot be read the handshake has judged.
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let end = end(&certificate);
+    let left = left(end, now);
+    let subject = &certificate.tbs_certificate.subject;
+    let what = format!("certificate {at} of the chain ({subject})");
+    tls.expiry_warning.is_some_and(|limit| left <= limit).then(|| (left, words(&what, end, left)))
+}
+
+fn end(certificate: &Certificate) -> DateTime {
+    certificate.tbs_certificate.validity.not_after.to_date_time()
+}
+
+fn left(end: DateTime, now: Duration) -> Duration {
+    end.unix_duration().saturating_sub(now)
 }
 
 /// `now` is the time since 1970, as the certificate counts.
 fn judge(end: DateTime, now: Duration, tls: &Tls) -> Result<Option<String>, Stop> {
-    let left = end.unix_duration().saturating_sub(now);
+    let left = left(end, now);
     let soon = |limit: Option<Duration>| limit.is_some_and(|limit| left <= limit);
+    let words = || words("the certificate", end, left);
     if soon(tls.expiry_failure) {
-        Err(Stop::failed(Cause::CertificateExpired, words(end, left)))
+        Err(Stop::failed(Cause::CertificateExpired, words()))
     } else {
-        Ok(soon(tls.expiry_warning).then(|| words(end, left)))
+        Ok(soon(tls.expiry_warning).then(words))
     }
 }
 
-fn words(end: DateTime, left: Duration) -> String {
+fn words(what: &str, end: DateTime, left: Duration) -> String {
     let (hours, days) = (left.as_secs() / HOUR, left.as_secs() / DAY);
     match (days, hours) {
-        _ if left.is_zero() => format!("TLS: the certificate has expired ({end})"),
-        (0 | 1, _) => format!("TLS: the certificate expires in {hours} hours ({end})"),
-        _ => format!("TLS: the certificate expires in {days} days ({end})"),
+        _ if left.is_zero() => format!("TLS: {what} has expired ({end})"),
+        (0 | 1, _) => format!("TLS: {what} expires in {hours} hours ({end})"),
+        _ => format!("TLS: {what} expires in {days} days ({end})"),
     }
 }
 
