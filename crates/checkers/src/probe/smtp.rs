@@ -136,14 +136,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         }
     }
 
-    /// Receives until a line has ended, or has become too long: with less there is nothing new to
-    /// find, and to look at all that has come after each of a server's bytes takes long.
+    /// Receives until a line's code has come, a line has ended, or has become too long: with less
+    /// there is nothing new to find, and to look at all that has come after each of a server's bytes
+    /// takes long.
     async fn receive_line(&mut self, to: &str) -> Result<(), Stop> {
         let before = self.received.len();
+        let line = self.received.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let enough =
+            if before - line < smtp::CODE { line + smtp::CODE } else { before + smtp::LINE };
         let mut searched = before;
-        while !self.received[searched..].contains(&b'\n')
-            && self.received.len() - before < smtp::LINE
-        {
+        while !self.received[searched..].contains(&b'\n') && self.received.len() < enough {
             searched = self.received.len();
             let reading = self.stream.read_buf(&mut self.received);
             let read =
@@ -204,14 +206,15 @@ mod tests {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
         let parts: [&[u8]; 7] = [b"2", b"20-", b"a\r", b"\n", b"220 ", b"b\r\nmo", b"re"];
         let mut session = Session::new(sending(&parts), &deadline);
-        session.receive_line("greeting").await.unwrap();
-        assert_eq!(session.received, b"220-a\r\n");
-        session.receive_line("greeting").await.unwrap();
-        assert_eq!(session.received, b"220-a\r\n220 b\r\nmo");
+        for looked_at in ["220-", "220-a\r\n", "220-a\r\n220 ", "220-a\r\n220 b\r\nmo"] {
+            session.receive_line("greeting").await.unwrap();
+            assert_eq!(session.received, looked_at.as_bytes());
+        }
 
         let part: &[u8] = &[b'2'; smtp::LINE / 2];
         let mut session = Session::new(sending(&[part, part, part]), &deadline);
+        session.received = b"220".to_vec();
         session.receive_line("greeting").await.unwrap();
-        assert_eq!(session.received.len(), smtp::LINE);
+        assert_eq!(session.received.len(), 3 + smtp::LINE);
     }
 }

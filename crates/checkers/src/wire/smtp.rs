@@ -5,6 +5,8 @@ use super::excerpt;
 /// The longest line, with its end. RFC 5321 §4.5.3.1.5 allows 512 bytes; servers are seen to write
 /// longer ones.
 pub const LINE: usize = 2048;
+/// Bytes of a reply's code, with which each of its lines begins (RFC 5321 §4.2).
+pub const CODE: usize = 3;
 /// The most lines of one reply.
 pub const LINES: usize = 64;
 
@@ -53,7 +55,7 @@ pub fn reply(bytes: &[u8]) -> Result<Option<Reply>, ReplyError> {
     loop {
         let Some(end) = rest.iter().take(LINE).position(|byte| *byte == b'\n') else {
             // What is no code will not become one, however long its line gets.
-            if !rest.iter().take(3).all(u8::is_ascii_digit) {
+            if !rest.iter().take(CODE).all(u8::is_ascii_digit) {
                 return Err(ReplyError::no_code(rest));
             }
             return if rest.len() >= LINE { Err(ReplyError::LongLine) } else { Ok(None) };
