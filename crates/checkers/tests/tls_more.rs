@@ -15,7 +15,7 @@ use checkers::probe::tls::provider;
 use checkers::probe::{self, Context};
 use checkers::{Cause, ClientCertificate, HttpGet, Kind, ProbeResult, State, TcpCheck, Tls};
 use common::authority::{authority, https, https_with, pem_file, server_config, trusting};
-use common::{LONG, failure, local, monitor, run};
+use common::{LONG, SHORT, failure, local, monitor, run};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -159,4 +159,37 @@ async fn files_are_read_once_and_anew_after_a_refresh() {
     assert_eq!(run().await.result, ProbeResult::Passed);
     context.refresh();
     failure(&run().await, Cause::CertificateUntrusted);
+}
+
+/// Lets whoever waits for a named pipe come back: a runtime waits for its threads.
+struct Release(std::path::PathBuf);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // To read and write: it does not wait itself (fifo(7)).
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(&self.0).unwrap());
+    }
+}
+
+/// A named pipe that nobody writes to: to open it takes for ever, as on a dead file server.
+#[tokio::test]
+async fn a_file_that_hangs_takes_one_thread() {
+    let address = https(&["127.0.0.1"], None, |_| ()).await;
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("ca.pem");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let tls = Tls { ca_file: Some(pipe.clone()), ..Tls::VERIFIED };
+    let _release = Release(pipe);
+    let context = Context::new();
+    let (monitor, other) =
+        (monitor(address, check(tls.clone()), SHORT), monitor(address, check(tls), LONG));
+    let first = local(&probe::run(&monitor, State::Unknown, &context).await);
+    let hint = "(does its file system hang?)";
+    assert_eq!(first, format!("read the files of TLS: not done within the timeout {hint}"));
+    for monitor in [&monitor, &other] {
+        context.refresh();
+        let again = local(&probe::run(monitor, State::Unknown, &context).await);
+        let text = format!("read the files of TLS: the last time has not come back yet {hint}");
+        assert_eq!(again, text);
+    }
 }

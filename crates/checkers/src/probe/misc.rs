@@ -1,18 +1,17 @@
 //! `misc_check`: a program's exit status decides.
 
-use std::net::SocketAddr;
-
 use super::program::{self, Ended, Program};
-use super::{Deadline, Passed, Stop};
+use super::{Context, Deadline, Passed, Stop};
 use crate::judge::State;
 use crate::outcome::Advice;
-use crate::spec::MiscCheck;
+use crate::spec::{MiscCheck, Monitor};
 
 pub(super) async fn run(
-    target: SocketAddr,
+    monitor: &Monitor,
     state: State,
     check: &MiscCheck,
     deadline: &Deadline,
+    context: &Context,
 ) -> Result<Passed, Stop> {
     let program = Program {
         command: check.command.clone(),
@@ -21,13 +20,13 @@ pub(super) async fn run(
         directory: check.directory.clone(),
         environment: vec![
             ("LVSD_VIRTUAL_SERVER", check.virtual_server.clone()),
-            ("LVSD_SERVER", target.ip().to_string()),
-            ("LVSD_PORT", target.port().to_string()),
+            ("LVSD_SERVER", monitor.target.ip().to_string()),
+            ("LVSD_PORT", monitor.target.port().to_string()),
             ("LVSD_WEIGHT", check.weight.to_string()),
             ("LVSD_STATE", state.to_string()),
         ],
     };
-    let ended = program::run(program, deadline).await?;
+    let ended = program::run(program, deadline, &context.threads, monitor).await?;
     match weight(&ended) {
         Some(weight) if check.dynamic_weight => {
             Ok(Passed { advice: Some(Advice::Weight(weight)), note: ended.output, warning: None })

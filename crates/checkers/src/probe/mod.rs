@@ -17,6 +17,7 @@ mod smtp;
 mod socket;
 mod stream;
 mod tcp;
+mod threads;
 pub mod tls;
 mod udp;
 
@@ -24,20 +25,22 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+pub use http::is_request_target;
 pub use program::Program;
 pub use socket::source_towards;
+use threads::Threads;
 
 use crate::judge::State;
 use crate::outcome::{Advice, Cause, Failure, Outcome, ProbeResult};
 use crate::spec::{Kind, Monitor};
 use crate::wire::excerpt;
 
-/// What probes share: the TLS configurations, which are costly to build, and what they know of
-/// each other's reads.
+/// What probes share: the TLS configurations, which are costly to build, and what they do on other
+/// threads.
 #[derive(Debug, Default)]
 pub struct Context {
     tls: tls::Configs,
-    reads: file::Reads,
+    threads: Threads<Monitor>,
 }
 
 impl Context {
@@ -67,9 +70,9 @@ pub async fn run(monitor: &Monitor, state: State, context: &Context) -> Outcome 
     let deadline = Deadline::new(started, monitor.check.timing.timeout);
     // Boxed, so that each run takes the memory that its own kind needs, not the largest one's.
     let run: Run<'_> = match &monitor.check.kind {
-        Kind::Tcp(check) => Box::pin(tcp::run(monitor.target, check, &deadline, context)),
-        Kind::Http(check) => Box::pin(http::run(monitor.target, check, &deadline, context)),
-        Kind::Misc(check) => Box::pin(misc::run(monitor.target, state, check, &deadline)),
+        Kind::Tcp(check) => Box::pin(tcp::run(monitor, check, &deadline, context)),
+        Kind::Http(check) => Box::pin(http::run(monitor, check, &deadline, context)),
+        Kind::Misc(check) => Box::pin(misc::run(monitor, state, check, &deadline, context)),
         Kind::Dns(check) => Box::pin(dns::run(monitor.target, check, &deadline)),
         Kind::Udp(check) => Box::pin(udp::run(monitor.target, check, &deadline)),
         Kind::Ping(check) => Box::pin(ping::run(monitor.target, check, &deadline)),
@@ -94,7 +97,8 @@ pub async fn run(monitor: &Monitor, state: State, context: &Context) -> Outcome 
 /// Must run inside a tokio runtime with I/O and time.
 pub async fn run_program(program: Program, timeout: Duration) -> ProbeResult {
     let deadline = Deadline::new(Instant::now(), timeout);
-    let ended = program::run(program, &deadline).await.and_then(program::Ended::succeeded);
+    let ended = program::run(program, &deadline, &Threads::default(), &()).await;
+    let ended = ended.and_then(program::Ended::succeeded);
     ended.map_or_else(ProbeResult::from, |_| ProbeResult::Passed)
 }
 

@@ -3,6 +3,7 @@
 //! A program runs in a process group of its own, which is killed when the run ends, however it
 //! ends: nothing that it started stays, unless that made itself a session or group of its own.
 
+use std::hash::Hash;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
+use super::threads::{HUNG, Threads};
 use super::{Deadline, Stop, socket};
 use crate::outcome::Cause;
 
@@ -53,9 +55,18 @@ pub(super) struct Ended {
     pub(super) output: Option<String>,
 }
 
-/// Runs a program to its end; one that is not done by the deadline has failed.
-pub(super) async fn run(program: Program, deadline: &Deadline) -> Result<Ended, Stop> {
-    let mut program = start(program, deadline).await?;
+/// Runs a program for `owner` to its end; one that is not done by the deadline has failed.
+pub(super) async fn run<K: Clone + Eq + Hash + Send + 'static>(
+    program: Program,
+    deadline: &Deadline,
+    threads: &Threads<K>,
+    owner: &K,
+) -> Result<Ended, Stop> {
+    // A slow user database or file system delays no other probe. If the start takes too long, the
+    // thread kills the program as soon as it has started it.
+    let doing = format!("start {}", program.command.first().map_or("", String::as_str));
+    let starting = threads.run(owner, (&doing, HUNG), deadline, move || start(&program));
+    let mut program = starting.await??;
     let mut tail = Tail::default();
     let ended = deadline.within("the program ran", program.wait(&mut tail)).await;
     program.group.kill();
@@ -156,19 +167,7 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Starts the program, on a thread where a slow user database or file system delays no other
-/// probe. If that takes too long, the thread kills the program as soon as it has started it.
-async fn start(program: Program, deadline: &Deadline) -> Result<Running, Stop> {
-    let name = program.command.first().cloned().unwrap_or_default();
-    let starting = tokio::task::spawn_blocking(move || start_now(&program));
-    match deadline.within("the program was started", starting).await {
-        Ok(Ok(started)) => started,
-        Ok(Err(error)) => Err(Stop::Local(format!("start {name}: {error}"))),
-        Err(_) => Err(Stop::Local(format!("start {name}: not done within the timeout"))),
-    }
-}
-
-fn start_now(program: &Program) -> Result<Running, Stop> {
+fn start(program: &Program) -> Result<Running, Stop> {
     let user = program.user.as_deref().unwrap_or(DEFAULT_USER);
     let [name, arguments @ ..] = program.command.as_slice() else {
         return Err(Stop::Local("there is no program to start".into()));

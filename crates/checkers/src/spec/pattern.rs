@@ -12,13 +12,23 @@ use regex::bytes::{Regex, RegexBuilder};
 const COMPILED_LIMIT: usize = 1 << 20;
 /// The most memory that one search may take, in bytes.
 const SEARCH_LIMIT: usize = 256 << 10;
+/// An expression that takes no more memory than this when it is compiled, in bytes, ...
+const LIGHT: usize = 16 << 10;
+/// ... is searched for in so many bytes within a few milliseconds.
+const SHORT: usize = 4 << 10;
 
 /// A regular expression over bytes, in the syntax of the `regex` crate: no look-around and no back
 /// references, and therefore a search in a time linear to the text.
 ///
 /// Equal expressions share their compiled form as long as one of them lives.
 #[derive(Clone)]
-pub struct Pattern(Arc<Regex>);
+pub struct Pattern(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    regex: Regex,
+    is_light: bool,
+}
 
 /// Why a text is no [`Pattern`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +42,7 @@ pub enum PatternError {
 }
 
 /// The expressions in use, by their texts.
-type Pool = HashMap<String, Weak<Regex>, BuildHasherDefault<DefaultHasher>>;
+type Pool = HashMap<String, Weak<Compiled>, BuildHasherDefault<DefaultHasher>>;
 
 static POOL: Mutex<Pool> = Mutex::new(HashMap::with_hasher(BuildHasherDefault::new()));
 
@@ -46,15 +56,13 @@ impl Pattern {
         if let Some(known) = pool.get(text).and_then(Weak::upgrade) {
             return Ok(Self(known));
         }
-        let compiled = RegexBuilder::new(text)
-            .size_limit(COMPILED_LIMIT)
-            .dfa_size_limit(SEARCH_LIMIT)
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
-                error => PatternError::Syntax(last_line(&error.to_string())),
-            })?;
-        let compiled = Arc::new(compiled);
+        let compile =
+            |limit| RegexBuilder::new(text).size_limit(limit).dfa_size_limit(SEARCH_LIMIT).build();
+        let regex = compile(COMPILED_LIMIT).map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
+            error => PatternError::Syntax(last_line(&error.to_string())),
+        })?;
+        let compiled = Arc::new(Compiled { regex, is_light: compile(LIGHT).is_ok() });
         if pool.len() == pool.capacity() {
             pool.retain(|_, known| known.strong_count() > 0);
         }
@@ -64,12 +72,19 @@ impl Pattern {
 
     /// The expression.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.0.regex.as_str()
     }
 
     /// Whether some part of `bytes` matches.
     pub fn is_match(&self, bytes: &[u8]) -> bool {
-        self.0.is_match(bytes)
+        self.0.regex.is_match(bytes)
+    }
+
+    /// Whether [`Self::is_match`] takes a few milliseconds at most for this many bytes. It takes at
+    /// the worst a time that grows with the bytes and with the compiled size: seconds for a
+    /// megabyte and `a.{1000}b`.
+    pub fn is_quick(&self, length: usize) -> bool {
+        self.0.is_light && length <= SHORT
     }
 }
 
@@ -145,5 +160,18 @@ mod tests {
             PatternError::Syntax("unclosed group".to_owned())
         );
         assert_eq!(Pattern::new(r"\w{1000}{100}").unwrap_err(), PatternError::TooLarge);
+    }
+
+    #[test]
+    fn what_may_take_long_is_told_by_its_sizes() {
+        for (text, length, is_quick) in [
+            ("ready", SHORT, true),
+            ("ready", SHORT + 1, false),
+            (r"\d+ of \d+", 0, true),
+            ("a.{1000}b", 0, false),
+            ("(?s-u)a.{5000}b", 0, false),
+        ] {
+            assert_eq!(Pattern::new(text).unwrap().is_quick(length), is_quick, "{text} {length}");
+        }
     }
 }

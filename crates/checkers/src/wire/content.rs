@@ -68,6 +68,17 @@ impl Received {
         self.cut
     }
 
+    /// Whether [`Self::judge`] takes a few milliseconds at most.
+    pub fn is_quick(&self, expectations: &[Expectation]) -> bool {
+        let length = self.kept.as_ref().map_or(0, Vec::len);
+        expectations.iter().all(|expectation| match expectation {
+            Expectation::Matches(pattern) | Expectation::MatchesNot(pattern) => {
+                pattern.is_quick(length)
+            }
+            Expectation::Contains(_) | Expectation::ContainsNot(_) | Expectation::Digest(_) => true,
+        })
+    }
+
     /// Judges what was received. What can only be said of a whole body fails a longer one.
     ///
     /// # Errors

@@ -4,23 +4,34 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::{Response, Version};
+use std::hash::Hash;
 use std::io;
 
 use super::exchange::{io_error, stop};
 use crate::outcome::Cause;
+use crate::probe::threads::{COSTLY, Threads};
 use crate::probe::{Deadline, Stop};
 use crate::spec::{HttpRequest, StatusRange};
 use crate::wire::content::Received;
 use crate::wire::excerpt;
 
-pub(super) async fn judge(
+/// A long search is made on one of the threads, for `owner`.
+pub(super) async fn judge<K: Clone + Eq + Hash + Send + 'static>(
     response: Response<Incoming>,
     wanted: &HttpRequest,
     deadline: &Deadline,
+    (threads, owner): (&Threads<K>, &K),
 ) -> Result<(), Stop> {
     expect_status(response.status().as_u16(), response.headers(), &wanted.status)?;
     let received = deadline.within("reading the body", read_body(response, wanted)).await??;
-    received.judge(&wanted.content).map_err(Stop::Failed)
+    let judged = if received.is_quick(&wanted.content) {
+        received.judge(&wanted.content)
+    } else {
+        let content = wanted.content.clone();
+        let task = ("search the body", COSTLY);
+        threads.run(owner, task, deadline, move || received.judge(&content)).await?
+    };
+    judged.map_err(Stop::Failed)
 }
 
 pub(super) fn expect_status(

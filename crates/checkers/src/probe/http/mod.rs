@@ -4,24 +4,23 @@ mod answer;
 mod exchange;
 mod request;
 
-use std::net::SocketAddr;
-
 use super::{Context, Deadline, Passed, Stop, socket, tls};
 use crate::outcome::Cause;
-use crate::spec::{HttpGet, HttpRequest, HttpVersion};
+use crate::spec::{HttpGet, HttpRequest, HttpVersion, Monitor};
 
 pub(super) use exchange::{exchange, stop};
+pub use request::is_request_target;
 pub(super) use request::without_port;
 
 pub(super) async fn run(
-    target: SocketAddr,
+    monitor: &Monitor,
     check: &HttpGet,
     deadline: &Deadline,
     context: &Context,
 ) -> Result<Passed, Stop> {
     let mut passed = Passed::default();
     for wanted in &check.requests {
-        let warning = one(target, check, wanted, deadline, context)
+        let warning = one(monitor, check, wanted, deadline, context)
             .await
             .map_err(|stop| if check.requests.len() > 1 { name(stop, wanted) } else { stop })?;
         passed.warning = warning.or(passed.warning);
@@ -43,12 +42,13 @@ fn name(stop: Stop, wanted: &HttpRequest) -> Stop {
 
 /// Makes one request over a connection of its own. Gives the warning about the certificate.
 async fn one(
-    target: SocketAddr,
+    monitor: &Monitor,
     check: &HttpGet,
     wanted: &HttpRequest,
     deadline: &Deadline,
     context: &Context,
 ) -> Result<Option<String>, Stop> {
+    let target = monitor.target;
     let address = check.connect.destination(target);
     let request = request::build(address, check, wanted)?;
     // A body in small pieces takes more on its way.
@@ -59,7 +59,9 @@ async fn one(
         }
         _ => socket::connect(target, &check.connect, body, deadline).await?,
     };
-    let judge = async |response| answer::judge(response, wanted, deadline).await;
+    let judge = async |response| {
+        answer::judge(response, wanted, deadline, (&context.threads, monitor)).await
+    };
     // From here on boxed: those that wait for a connection, who may be many, take little memory.
     let Some(settings) = &check.tls else {
         Box::pin(exchange(stream, check.version, request, deadline, judge)).await?;

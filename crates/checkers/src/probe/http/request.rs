@@ -41,6 +41,11 @@ pub(super) fn build(
     Ok(request)
 }
 
+/// Whether a request can ask for this path and query.
+pub fn is_request_target(path: &str) -> bool {
+    path.parse::<Uri>().is_ok_and(|uri| uri.authority().is_none())
+}
+
 fn unsendable(what: &str, text: &str) -> Stop {
     Stop::Local(format!("{what} `{text}` cannot be sent"))
 }

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
+use crate::probe::threads::Threads;
 use crate::spec::{BasicAuth, Header, Secret, StatusRange, Tls};
 
 fn wanted() -> HttpRequest {
@@ -166,7 +167,8 @@ fn judge_answer(version: HttpVersion, answer: &[u8]) -> Result<(), Stop> {
         let _ = tokio::io::AsyncWriteExt::shutdown(&mut write).await;
         let _ = tokio::io::copy(&mut read, &mut tokio::io::sink()).await;
     };
-    let judge = async |response| answer::judge(response, &wanted, &deadline).await;
+    let threads = Threads::default();
+    let judge = async |response| answer::judge(response, &wanted, &deadline, (&threads, &())).await;
     let exchange = exchange(client, version, request, &deadline, judge);
     runtime.block_on(async { tokio::join!(exchange, serve).0 })
 }

@@ -14,7 +14,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio::sync::OnceCell;
 
 use super::provider;
-use crate::probe::Stop;
+use crate::probe::threads::{HUNG, Threads};
+use crate::probe::{Deadline, Stop};
 use crate::spec::{ClientCertificate, Tls};
 
 /// What a configuration is made of. Checks for which this is the same share one.
@@ -48,26 +49,38 @@ type Slot = Arc<OnceCell<Arc<ClientConfig>>>;
 /// The configurations built so far. Each is built by the first probe that needs it, on a thread
 /// where reading a slow file delays no other probe.
 #[derive(Debug, Default)]
-pub(in crate::probe) struct Configs(Mutex<HashMap<Sources, Slot>>);
+pub(in crate::probe) struct Configs {
+    slots: Mutex<HashMap<Sources, Slot>>,
+    threads: Threads<Sources>,
+}
 
 impl Configs {
     /// Forgets all, so that files are read anew.
     pub(in crate::probe) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    pub(super) async fn get(&self, tls: &Tls) -> Result<Arc<ClientConfig>, Stop> {
+    pub(super) async fn get(
+        &self,
+        tls: &Tls,
+        deadline: &Deadline,
+    ) -> Result<Arc<ClientConfig>, Stop> {
         let sources = Sources::from(tls);
         let slot = {
-            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry(sources.clone()).or_default())
         };
+        let doing = "read the files of TLS";
         let build = || async {
-            tokio::task::spawn_blocking(move || build(&sources))
-                .await
-                .unwrap_or_else(|error| Err(format!("prepare TLS: {error}")))
+            let key = sources.clone();
+            let building = self.threads.run(&key, (doing, HUNG), deadline, move || build(&sources));
+            building.await?.map_err(Stop::Local)
         };
-        slot.get_or_try_init(build).await.cloned().map_err(Stop::Local)
+        // Another probe may be building it.
+        let config = deadline.within(doing, slot.get_or_try_init(build)).await;
+        // A slow disk is no fault of the server.
+        let late = |_| Stop::Local(format!("{doing}: not done within the timeout ({HUNG})"));
+        config.map_err(late)?.cloned()
     }
 }
 

@@ -30,6 +30,11 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// So many names of a certificate are shown when none is the expected one.
 const NAMES: usize = 4;
 
+/// Whether a server can be asked for by this name: a DNS name or an address, without a port.
+pub fn is_server_name(name: &str) -> bool {
+    ServerName::try_from(name).is_ok()
+}
+
 /// Whom a probe speaks TLS with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer<'a> {
@@ -66,11 +71,7 @@ pub(super) async fn connect(
     deadline: &Deadline,
 ) -> Result<Secured, Stop> {
     let name = server_name(peer, tls)?;
-    let config = deadline.within("reading the files of TLS", configs.get(tls)).await;
-    // A slow disk is no fault of the server.
-    let config = config.unwrap_or_else(|_| {
-        Err(Stop::Local("read the files of TLS: not done within the timeout".into()))
-    })?;
+    let config = configs.get(tls, deadline).await?;
     let offered: Vec<&str> = match tls.alpn.as_slice() {
         [] => peer.protocols.to_vec(),
         wanted => wanted.iter().map(String::as_str).collect(),
