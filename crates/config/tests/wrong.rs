@@ -62,6 +62,7 @@ const WRONG: &[Wrong] = &[
             (19, 41, "`192.0.2.1` cannot be the answer"),
             (22, 25, "`answers` is empty"),
             (25, 29, "an error has no records"),
+            (28, 40, "`answers` of records of type TLSA"),
         ],
     ),
     ("duplicate_key", &[(6, 1, "`scheduler` is there twice")]),

@@ -86,6 +86,13 @@ impl RecordType {
         ("TLSA", Self(52)),
         ("TXT", Self(16)),
     ];
+
+    /// Whether the data of such records has one form in words, so that it can be expected. Keys,
+    /// digests and parameters are written in several.
+    pub fn has_words(self) -> bool {
+        // A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, CAA.
+        [1, 2, 5, 6, 12, 15, 16, 28, 33, 257].contains(&self.0)
+    }
 }
 
 /// A response code by its number (RFC 1035 §4.1.1, RFC 2136 §2.2).

@@ -108,10 +108,22 @@ fn records(
         found.push(match record.data() {
             // Its strings are one text (RFC 7208 §3.3, and what everybody makes of them).
             AllRecordData::Txt(text) => text_of(text.iter_charstrs()),
+            data @ (AllRecordData::Ns(_)
+            | AllRecordData::Cname(_)
+            | AllRecordData::Soa(_)
+            | AllRecordData::Ptr(_)
+            | AllRecordData::Mx(_)
+            | AllRecordData::Srv(_)) => with_root(&data.to_string()),
             data => data.to_string(),
         });
     }
     Ok(found)
+}
+
+/// The root's name is written as nothing: where a word is missing, it is the dot.
+fn with_root(text: &str) -> String {
+    let words = text.split(' ').map(|word| if word.is_empty() { "." } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn text_of<'a>(strings: impl Iterator<Item = &'a domain::base::CharStr<[u8]>>) -> String {
@@ -163,8 +175,12 @@ fn same(wanted: &str, found: &str) -> bool {
         return wanted == found;
     }
     let words = |text: &str| -> Vec<String> {
-        let words = text.split_whitespace();
-        words.map(|word| word.strip_suffix('.').unwrap_or(word).to_ascii_lowercase()).collect()
+        let words = text.split_whitespace().map(|word| match word {
+            // The root.
+            "." => word,
+            _ => word.strip_suffix('.').unwrap_or(word),
+        });
+        words.map(str::to_ascii_lowercase).collect()
     };
     words(wanted) == words(found)
 }
@@ -304,5 +320,46 @@ mod tests {
         assert_eq!(judge(&check, &answer), Answer::Passed);
         check.answers = vec!["v=spf1".into()];
         assert_eq!(failure(&check, &answer).1, "v=spf1 -all (expected all of v=spf1)");
+    }
+
+    /// The one record of that type, its data by hand after the RFC of the type, and its words as
+    /// `dig +short` shows them. The name `example.com` is at 16 (10 hexadecimal).
+    #[test]
+    fn records_are_compared_as_dig_shows_them() {
+        for (record_type, data, words) in [
+            (1, &b"\xc6\x33\x64\x0b"[..], "198.51.100.11"),
+            (28, b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", "2001:db8::1"),
+            (2, b"\x02ns\xc0\x10", "ns.example.com."),
+            (5, b"\x03web\xc0\x10", "web.example.com."),
+            (12, b"\x03web\xc0\x10", "web.example.com."),
+            (15, b"\x00\x0a\x02mx\xc0\x10", "10 mx.example.com."),
+            // RFC 7505: no mail.
+            (15, b"\x00\x00\x00", "0 ."),
+            (33, b"\x00\x0a\x00\x05\x13\xc4\x03sip\xc0\x10", "10 5 5060 sip.example.com."),
+            // RFC 2782: no such service.
+            (33, b"\x00\x00\x00\x00\x00\x00\x00", "0 0 0 ."),
+            (16, b"\x06v=spf1\x05 -all", "v=spf1 -all"),
+            (257, b"\x00\x05issueca.example.net", "0 issue \"ca.example.net\""),
+            (
+                6,
+                b"\x02ns\xc0\x10\x05admin\xc0\x10\x78\x85\x9c\xb1\x00\x00\x1c\x20\
+                  \x00\x00\x0e\x10\x00\x12\x75\x00\x00\x00\x0e\x10",
+                "ns.example.com. admin.example.com. 2022022321 7200 3600 1209600 3600",
+            ),
+        ] {
+            let number = u16::to_be_bytes(record_type);
+            let mut answer = QUERY.to_vec();
+            answer[2..8].copy_from_slice(b"\x81\x80\x00\x01\x00\x01");
+            answer[29..31].copy_from_slice(&number);
+            let length = u16::try_from(data.len()).unwrap().to_be_bytes();
+            let ttl = b"\x00\x01\x00\x00\x0e\x10";
+            answer.extend([&b"\xc0\x0c"[..], &number, ttl, &length, data].concat());
+            let mut check = asking("www.example.com", RecordType(record_type));
+            assert!(check.record_type.has_words());
+            check.answers = vec![words.into()];
+            assert_eq!(judge(&check, &answer), Answer::Passed, "{words}");
+            check.answers = vec!["1 1 1 x".into()];
+            assert_eq!(failure(&check, &answer).0, Cause::Content, "{words}");
+        }
     }
 }

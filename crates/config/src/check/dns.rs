@@ -48,6 +48,13 @@ pub(super) fn dns_check(value: Value<'_>) -> Option<CheckDraft> {
             let finding = Finding::new(min_answers.place, message, "could never pass");
             t.report.add(finding.related(record_type.place, "the type").help("write at most 1"));
         }
+        if let Some(answers) = answers.as_ref().filter(|_| !record_type.value.has_words()) {
+            let name = types.iter().find(|(_, known)| *known == record_type.value);
+            let message = format!("`answers` of records of type {}", name.map_or("", |one| one.0));
+            let finding = Finding::new(answers.place, message, "cannot be compared");
+            let help = "there are several ways to write them: use `min_answers`";
+            t.report.add(finding.related(record_type.place, "of this type").help(help));
+        }
         let answers = answers.map_or_else(Vec::new, |answers| answers.value);
         of_type(record_type.value, &answers, t.report);
         let dns = DnsCheck {
