@@ -173,3 +173,26 @@ fn one_file_may_hold_certificate_and_key() {
     let client = tls.client.unwrap();
     assert_eq!(client.certificate_file, client.key_file);
 }
+
+#[test]
+fn hosts_that_can_be_asked_for() {
+    for host in [
+        "localhost",
+        "a_b.example.org:8080",
+        "192.0.2.1:80",
+        "192.0.2.1",
+        "[2001:db8::1]:443",
+        "[::1]",
+    ] {
+        let Kind::Http(found) = kind(&format!("http_get = {{ host = \"{host}\", tls = {{}} }}"))
+        else {
+            panic!("{host}")
+        };
+        assert_eq!(found.requests[0].host.as_deref(), Some(host));
+    }
+    for name in ["www.example.org", "192.0.2.1", "2001:db8::1"] {
+        let text = format!("tcp_check = {{ tls = {{ server_name = \"{name}\" }} }}");
+        let Kind::Tcp(TcpCheck { tls: Some(tls), .. }) = kind(&text) else { panic!("{name}") };
+        assert_eq!(tls.server_name.as_deref(), Some(name));
+    }
+}

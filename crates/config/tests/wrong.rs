@@ -131,6 +131,11 @@ const WRONG: &[Wrong] = &[
             (20, 21, "`/#top` is no path"),
             (20, 48, "`ca_file` is no absolute path"),
             (20, 58, "unknown key `sni`"),
+            (23, 21, "`/a<b` is no path"),
+            (23, 36, "`[::1` cannot be asked for"),
+            (26, 21, "`2001:db8::1` cannot be asked for"),
+            (26, 58, "`www.example.org:443` is no server name"),
+            (29, 23, "`www.example.org:http` cannot be asked for"),
         ],
     ),
     (

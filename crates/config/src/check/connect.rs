@@ -1,5 +1,8 @@
 //! Keys of all checks that make a connection.
 
+use std::net::Ipv6Addr;
+
+use checkers::probe::tls::is_server_name;
 use checkers::{Connect, Via};
 
 use crate::error::Finding;
@@ -61,4 +64,40 @@ pub(super) fn host(value: Value<'_>) -> Option<String> {
     }
     let help = host.contains("//").then(|| "write the host alone, without `http://`".to_owned());
     value.refuse(format!("`{}` is no host", value.key), "expected a host name or address", help)
+}
+
+/// The same, as a request has it: an IPv6 address in brackets, and a name that TLS can ask for.
+pub(super) fn authority(value: Value<'_>) -> Option<String> {
+    let host = host(value)?;
+    if is_authority(&host) {
+        return Some(host);
+    }
+    let help = host.parse::<Ipv6Addr>().ok().map(|address| format!("write \"[{address}]\""));
+    let label = "expected a host name or address, with a port or without";
+    value.refuse(format!("`{host}` cannot be asked for"), label, help)
+}
+
+fn is_authority(host: &str) -> bool {
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (is_name, port) = match bracketed {
+        Some((address, "")) => (address.parse::<Ipv6Addr>().is_ok(), "0"),
+        Some((address, rest)) => {
+            (address.parse::<Ipv6Addr>().is_ok(), rest.strip_prefix(':').unwrap_or_default())
+        }
+        None => {
+            let (name, port) = host.split_once(':').unwrap_or((host, "0"));
+            (is_server_name(name), port)
+        }
+    };
+    is_name && port.parse::<u16>().is_ok()
+}
+
+/// A host name or address, without a port.
+pub(super) fn server_name(value: Value<'_>) -> Option<String> {
+    let name = host(value)?;
+    if is_server_name(&name) {
+        return Some(name);
+    }
+    let label = "expected a host name or address, without a port and brackets";
+    value.refuse(format!("`{name}` is no server name"), label, None)
 }

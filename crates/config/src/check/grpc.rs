@@ -2,7 +2,7 @@
 
 use checkers::{GrpcCheck, Kind};
 
-use super::connect::{connect, host};
+use super::connect::{authority, connect};
 use super::tls::tls;
 use super::{CheckDraft, draft};
 use crate::error::Finding;
@@ -13,7 +13,7 @@ pub(super) fn grpc_check(value: Value<'_>) -> Option<CheckDraft> {
     value.table("`grpc_check`", |t| {
         let (connect, source) = connect(t);
         let tls = t.optional("tls", tls);
-        let host = t.optional("host", host);
+        let host = t.optional("host", authority);
         let service = t.optional("service", leaf::text);
         if let Some(place) = tls.as_ref().and_then(|tls| tls.value.alpn)
             && let Some(tls) = &tls

@@ -1,11 +1,12 @@
 //! `http_get`.
 
+use checkers::probe::is_request_target;
 use checkers::{
     BasicAuth, Expectation, Header, HttpGet, HttpMethod, HttpRequest, HttpVersion, Kind, Secret,
     StatusRange, Tls,
 };
 
-use super::connect::{connect, host};
+use super::connect::{authority, connect};
 use super::expect::{body, body_limit, content};
 use super::tls::{TlsDraft, tls};
 use super::{CheckDraft, draft};
@@ -120,7 +121,7 @@ fn secured(
 }
 
 fn common(t: &mut Table<'_>) -> Common {
-    let host = t.optional("host", host);
+    let host = t.optional("host", authority);
     let headers = t.optional("headers", headers);
     Common {
         host: host.map(|host| host.value),
@@ -239,6 +240,7 @@ fn path(value: Value<'_>) -> Option<String> {
         _ if !path.starts_with('/') => "a path starts with `/`",
         _ if path.contains('#') => "a fragment is never sent: remove `#` and what follows",
         _ if !path.bytes().all(|b| b.is_ascii_graphic()) => "encode it, as in `%20` for a blank",
+        _ if !is_request_target(path) => "encode it, as in `%3C` for `<`",
         _ => return Some(path.to_owned()),
     };
     value.refuse(format!("`{path}` is no path"), "cannot be requested", Some(help.to_owned()))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use checkers::{ClientCertificate, Tls};
 
-use super::connect::host;
+use super::connect::server_name;
 use super::expect::protocol;
 use crate::error::Finding;
 use crate::leaf;
@@ -23,7 +23,7 @@ pub(super) struct TlsDraft {
 pub(super) fn tls(value: Value<'_>) -> Option<TlsDraft> {
     value.table("`tls`", |t| {
         let verify = t.or("verify", true, Value::bool);
-        let server_name = t.optional("server_name", host);
+        let server_name = t.optional("server_name", server_name);
         let ca_file = t.optional("ca_file", leaf::absolute_path);
         let client = client(t);
         let alpn = t.optional("alpn", |value| value.list(protocol));
