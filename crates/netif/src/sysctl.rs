@@ -38,7 +38,7 @@ pub fn write(key: &str, value: &str) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn ensure(key: &str, value: &str) -> Result<(), Error> {
     if read(key).is_ok_and(|now| now == value) { Ok(()) } else { write(key, value) }
 }
