@@ -357,9 +357,10 @@ fn certificates_are_judged() -> Result<()> {
         fails(named("soon", r#", expiry_failure = "6d""#), Cause::CertificateExpired),
         passes(named("soon", r#", expiry_warning = "6d", expiry_failure = "5d""#)),
     ])?;
-    let notes: Vec<bool> = outcomes.iter().rev().take(3).map(|one| one.note.is_some()).collect();
+    let warnings: Vec<bool> =
+        outcomes.iter().rev().take(3).map(|one| one.warning.is_some()).collect();
     // From the last to the first: a warning, a failure, neither.
-    ensure!(notes == [true, false, false], "{outcomes:?}");
+    ensure!(warnings == [true, false, false], "{outcomes:?}");
     Ok(())
 }
 
