@@ -112,6 +112,27 @@ fn a_removed_server_drains_and_a_reload_cuts_no_connection() {
     });
 }
 
+/// It goes on after a restart, though no file defines anything then.
+#[test]
+fn a_removed_virtual_server_drains_too() {
+    Cluster::run(|cluster| {
+        let lvsd = fixed_director(cluster, &web(HTTP_CHECK))?;
+        let held = Held::open(&cluster.client, SERVICE, 12)?;
+        lvsd.reload("# no virtual server\n")?;
+        let drained = all_weights(cluster).into_keys().map(|server| (server, 0)).collect();
+        wait_weights(&cluster.lb1, &drained, FAR)?;
+
+        lvsd.stop()?;
+        let mut lvsd = Lvsd::start_again(&cluster.lb1)?;
+        lvsd.wait_log("adopted the standing table", FAR)?;
+        ensure!(cluster.lb1.weights(SERVICE)? == Some(drained), "it waits");
+        let held = held.close()?;
+        ensure!(held.broken.is_empty() && held.opened == 12, "{held:?}");
+        wait_until("the end of the service", FAR, || Ok(cluster.lb1.weights(SERVICE)?.is_none()))?;
+        Ok(())
+    });
+}
+
 #[test]
 fn other_weights_disabling_and_the_maintenance_directory() {
     Cluster::run(|cluster| {

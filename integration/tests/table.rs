@@ -209,7 +209,7 @@ fn a_reload_does_exactly_the_difference() {
                 "DEL_DEST tcp {SERVICE} -> {}:80: no longer defined; no connections left",
                 SERVERS[0]
             ),
-            "DEL_SERVICE tcp 10.77.0.101:81: no longer defined".to_owned(),
+            "DEL_SERVICE tcp 10.77.0.101:81: no longer defined; no connections left".to_owned(),
         ];
         let mut sorted = done.clone();
         sorted.sort();

@@ -255,6 +255,7 @@ fn the_servers_of_a_service_that_is_no_longer_defined_drain_first() {
         ..Kept::default()
     };
     bench.engine = Engine::new(Vec::new(), Settings::default(), kept, bench.now);
+    assert!(bench.engine.needs_table());
     bench.after(SECOND);
     assert_eq!(bench.lines(), [""; 0]);
     bench.connections(A, 0);
@@ -265,6 +266,7 @@ fn the_servers_of_a_service_that_is_no_longer_defined_drain_first() {
     );
     assert_eq!(bench.wishes.1, []);
     assert_eq!(bench.saved, Some([].into()));
+    assert!(!bench.engine.needs_table());
 }
 
 #[test]

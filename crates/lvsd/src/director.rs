@@ -155,7 +155,7 @@ impl Parts {
                 if let Some(answer) = plan {
                     // What is told is then also what is done: definitions are compared with the
                     // table as it was last seen.
-                    let snapshot = self.read_kernel(self.engine.has_definitions());
+                    let snapshot = self.read_kernel(self.engine.needs_table());
                     self.input(Input::Table(snapshot));
                     let _ = answer.send(self.preview(servers.clone(), settings.clone()));
                 }
@@ -182,7 +182,7 @@ impl Parts {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::ReadTable => {
-                    let snapshot = self.read_kernel(self.engine.has_definitions());
+                    let snapshot = self.read_kernel(self.engine.needs_table());
                     self.engine.handle(Input::Table(snapshot), Instant::now());
                 }
                 Output::Apply(steps) => {
@@ -240,8 +240,7 @@ impl Parts {
     }
 
     fn read_table(&mut self) -> Result<Table, ipvs::Error> {
-        self.client(self.engine.has_definitions())?
-            .map_or_else(|| Ok(Table::default()), Client::table)
+        self.client(self.engine.needs_table())?.map_or_else(|| Ok(Table::default()), Client::table)
     }
 
     fn read_kernel(&mut self, needed: bool) -> Result<Snapshot, String> {

@@ -233,9 +233,10 @@ impl Engine {
         self.outputs.pop_front()
     }
 
-    /// Whether any virtual server is defined.
-    pub fn has_definitions(&self) -> bool {
-        !self.virtual_servers.is_empty()
+    /// Whether the kernel's table matters: a virtual server is defined, or the servers of one that
+    /// was are still leaving.
+    pub fn needs_table(&self) -> bool {
+        !self.virtual_servers.is_empty() || !self.leaving.is_empty()
     }
 
     /// The wanted table at `now`.
