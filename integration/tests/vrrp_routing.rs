@@ -25,8 +25,7 @@ const RULES: [&str; 1] = ["1000: from 10.77.0.100 lookup 100 proto 112"];
 
 fn definition(priority: u8, lines: &str) -> String {
     let mut one = Definition::new(priority, ADDRESS);
-    one.addresses.push(VIP6.into());
-    lines.clone_into(&mut one.lvsd_lines);
+    one.lvsd_lines = format!("excluded_addresses = [\"{VIP6}/64\"]\n{lines}");
     one.lvsd()
 }
 
