@@ -139,6 +139,6 @@ fn on_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// What a thread returned; its panic is handed on.
-pub(crate) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+pub fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::{Sleep, sleep_until};
 
 use crate::judge::{Start, State};
 use crate::outcome::{Outcome, ProbeResult};
@@ -25,11 +27,6 @@ use crate::spec::Monitor;
 use crate::supervisor::{Event, Input, MonitorId, MonitorStatus, Output, Statistics, Supervisor};
 use crate::trouble::Trouble;
 
-/// No more probes run at a time than this, so that all of ten thousand dead servers, each of which
-/// holds its probe until the timeout, are asked once per interval.
-const MAX_RUNNING: usize = 16_384;
-/// No more run on one host: it may have many services, but it is to notice none of this.
-const MAX_RUNNING_PER_HOST: usize = 64;
 /// A two-hundredth of a second is nothing to a check, and five thousand checks each second then take
 /// two hundred wake-ups.
 const TICK: Duration = Duration::from_millis(5);
@@ -50,8 +47,8 @@ pub enum StartError {
 }
 
 /// Starts a runner without monitors. It calls `report` from its own thread for every [`Event`];
-/// `report` must be quick, for probes wait meanwhile. At most 16384 probes run at a time, fewer if
-/// the process may open less than 65536 descriptors, and at most 64 of them on one host.
+/// `report` must be quick, for probes wait meanwhile. The limits are the default ones, see
+/// [`Handle::set_limits`].
 ///
 /// # Errors
 /// When the operating system has no thread or descriptor for it.
@@ -61,11 +58,13 @@ pub fn spawn(report: impl Fn(Event) + Send + 'static) -> Result<Handle, StartErr
         .thread_name("checkers-files")
         .build()
         .map_err(StartError::Runtime)?;
+    let limits = Limits::default();
     let shared = Arc::new(Shared {
         context: Context::new(),
         wake: Notify::new(),
         inner: Mutex::new(Inner {
-            supervisor: Supervisor::new(seed(), limits(), Instant::now()),
+            supervisor: Supervisor::new(seed(), TICK, attainable(limits), Instant::now()),
+            limits,
             stopping: false,
         }),
     });
@@ -95,7 +94,28 @@ impl Handle {
     /// Makes these the monitors; see [`Input::Set`]. Files of trusted authorities are read anew.
     pub fn set(&self, monitors: Vec<(Monitor, Start)>) {
         self.shared.context.refresh();
-        self.shared.lock().supervisor.handle(Input::Set(monitors), Instant::now());
+        let mut inner = self.shared.lock();
+        let attained = attainable(inner.limits).total;
+        if attained < inner.limits.total.min(monitors.len()) {
+            tracing::warn!(
+                "checks: no more than {attained} of {} run at a time, for this process may open \
+                 {} descriptors: raise LimitNOFILE of this service",
+                monitors.len(),
+                descriptors()
+            );
+        }
+        inner.supervisor.handle(Input::Set(monitors), Instant::now());
+        drop(inner);
+        self.shared.wake.notify_one();
+    }
+
+    /// These limits hold from now on. Of what they let run at a time, at most a quarter of the
+    /// number of descriptors that this process may open runs.
+    pub fn set_limits(&self, limits: Limits) {
+        let mut inner = self.shared.lock();
+        inner.limits = limits;
+        inner.supervisor.handle(Input::Limits(attainable(limits)), Instant::now());
+        drop(inner);
         self.shared.wake.notify_one();
     }
 
@@ -144,6 +164,8 @@ struct Shared {
 #[derive(Debug)]
 struct Inner {
     supervisor: Supervisor,
+    /// As they were asked for.
+    limits: Limits,
     stopping: bool,
 }
 
@@ -154,6 +176,7 @@ impl Shared {
 }
 
 async fn work(shared: Arc<Shared>, report: impl Fn(Event)) {
+    let mut alarm = Alarm::new();
     let mut probes = Probes::default();
     let mut finished = Vec::new();
     loop {
@@ -181,7 +204,7 @@ async fn work(shared: Arc<Shared>, report: impl Fn(Event)) {
         }
         tokio::select! {
             () = shared.wake.notified() => {}
-            () = sleep_until(timeout) => {}
+            () = alarm.wait(timeout) => {}
             one = probes.next() => finished.extend(one),
         }
         // Those that have ended meanwhile are judged together.
@@ -189,12 +212,39 @@ async fn work(shared: Arc<Shared>, report: impl Fn(Event)) {
     }
 }
 
-async fn sleep_until(timeout: Option<Instant>) {
-    match timeout {
-        // The probes that run have their turn first.
-        Some(at) if at <= Instant::now() => tokio::task::yield_now().await,
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
+/// Wakes the loop when the supervisor is due.
+///
+/// A timer that is set to an earlier moment than all others makes tokio wake its own thread by a
+/// system call, although that thread is awake: at each tick for this one, and for each probe's
+/// deadline that is set while no other timer is. So there is always a second timer, one tick behind
+/// the first, and what is set when the first one has fired is later than that. Without it half of
+/// the loop's turns are such wake-ups, at 500 checks per second.
+struct Alarm {
+    due: Pin<Box<Sleep>>,
+    behind: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    fn new() -> Self {
+        let now = tokio::time::Instant::now();
+        Self { due: Box::pin(sleep_until(now)), behind: Box::pin(sleep_until(now)) }
+    }
+
+    /// Waits until then. Safe to drop and call again.
+    async fn wait(&mut self, until: Option<Instant>) {
+        match until {
+            // The probes that run have their turn first.
+            Some(at) if at <= Instant::now() => tokio::task::yield_now().await,
+            Some(at) => {
+                let at = at.into();
+                if self.due.deadline() != at || self.due.is_elapsed() {
+                    self.due.as_mut().reset(at);
+                    self.behind.as_mut().reset(at + TICK);
+                }
+                self.due.as_mut().await;
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -263,10 +313,13 @@ fn seed() -> u64 {
 }
 
 /// Probes take at most half of the descriptors that this process may open: of 1024, the usual
-/// soft limit, there is room for 256 probes; `LimitNOFILE=65536` gives room for all.
-fn limits() -> Limits {
-    let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-    let probes = descriptors / 2 / DESCRIPTORS_PER_PROBE;
-    let total = usize::try_from(probes).unwrap_or(MAX_RUNNING).clamp(1, MAX_RUNNING);
-    Limits { total, per_host: MAX_RUNNING_PER_HOST, tick: TICK }
+/// soft limit, there is room for 256 probes; `LimitNOFILE=65536` gives room for 16384.
+fn attainable(limits: Limits) -> Limits {
+    let probes = usize::try_from(descriptors() / 2 / DESCRIPTORS_PER_PROBE).unwrap_or(usize::MAX);
+    Limits { total: limits.total.min(probes.max(1)), ..limits }
+}
+
+/// So many descriptors may this process open.
+fn descriptors() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft)
 }

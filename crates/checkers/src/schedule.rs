@@ -9,16 +9,25 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How many probes run at a time, and how finely they start.
+/// How many probes run at a time, and how the first ones are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// In all; 0 counts as 1.
     pub total: usize,
     /// On one host; 0 counts as 1.
     pub per_host: usize,
-    /// Those that are due within the same tick start together at its end: with thousands of probes
-    /// most of the time would else go into waking up for one at a time. Zero: each at its moment.
-    pub tick: Duration,
+    /// The first runs of monitors that are set together are spread over this time, or over the
+    /// interval if that is shorter: the first results come soon, yet not all probes leave at once.
+    /// keepalived: `warmup`.
+    pub first_runs: Duration,
+}
+
+impl Default for Limits {
+    /// Room for ten thousand dead servers, each of which holds its probe until the timeout, to be
+    /// asked once per interval; and no host, which may have many services, notices any of this.
+    fn default() -> Self {
+        Self { total: 16_384, per_host: 64, first_runs: Duration::from_secs(1) }
+    }
 }
 
 impl Limits {
@@ -48,6 +57,9 @@ type Place<I> = (Instant, I);
 #[derive(Debug)]
 pub(crate) struct Schedule<I> {
     limits: Limits,
+    /// Those that are due within the same tick start together at its end: with thousands of probes
+    /// most of the time would else go into waking up for one at a time. Zero: each at its moment.
+    tick: Duration,
     /// From which ticks are counted.
     begin: Instant,
     /// Those that start when their moment has come.
@@ -68,15 +80,28 @@ struct Host<I> {
 }
 
 impl<I: Copy + Ord> Schedule<I> {
-    pub(crate) fn new(limits: Limits, now: Instant) -> Self {
+    pub(crate) fn new(tick: Duration, limits: Limits, now: Instant) -> Self {
         Self {
             limits,
+            tick,
             begin: now,
             due: BTreeMap::new(),
             silent: BTreeMap::new(),
             hosts: HashMap::new(),
             running: 0,
             silent_running: 0,
+        }
+    }
+
+    /// From now on these limits hold. What runs already goes on, whatever they are.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        let waiting = self.hosts.iter().map(|(&address, host)| (address, host.waiting.len()));
+        for (address, waiting) in waiting.collect::<Vec<_>>() {
+            // Each is let in only if there is room; the rest waits for those that run to end.
+            for _ in 0..waiting.min(limits.per_host) {
+                self.let_in(address);
+            }
         }
     }
 
@@ -154,7 +179,7 @@ impl<I: Copy + Ord> Schedule<I> {
     }
 
     fn end_of_tick(&self, at: Instant) -> Instant {
-        let tick = self.limits.tick.as_nanos();
+        let tick = self.tick.as_nanos();
         let since = at.saturating_duration_since(self.begin).as_nanos();
         let left = since.checked_rem(tick).filter(|&over| over > 0).map_or(0, |over| tick - over);
         at + Duration::from_nanos(u64::try_from(left).unwrap_or_default())

@@ -17,9 +17,13 @@ fn silent(number: u8) -> Ticket {
     Ticket { host: host(number), silent: true }
 }
 
+fn limits(total: usize, per_host: usize) -> Limits {
+    Limits { total, per_host, ..Limits::default() }
+}
+
 fn schedule(total: usize, per_host: usize) -> (Schedule<u32>, Instant) {
     let now = Instant::now();
-    (Schedule::new(Limits { total, per_host, tick: Duration::ZERO }, now), now)
+    (Schedule::new(Duration::ZERO, limits(total, per_host), now), now)
 }
 
 /// All that start now.
@@ -153,8 +157,7 @@ fn nobody_is_held_up_without_a_reason() {
 fn those_of_one_tick_start_together_at_its_end() {
     let begin = Instant::now();
     let ms = |number| begin + Duration::from_millis(number);
-    let limits = Limits { total: 10, per_host: 10, tick: Duration::from_millis(5) };
-    let mut schedule = Schedule::new(limits, begin);
+    let mut schedule = Schedule::new(Duration::from_millis(5), limits(10, 10), begin);
     for (id, at) in [(1, 6), (2, 10), (3, 11), (4, 7)] {
         schedule.add(id, answering(1), ms(at));
     }
@@ -163,4 +166,26 @@ fn those_of_one_tick_start_together_at_its_end() {
     assert_eq!(starting(&mut schedule, ms(9)), []);
     assert_eq!(starting(&mut schedule, ms(10)), [1, 2]);
     assert_eq!(schedule.poll_timeout(), Some(ms(15)));
+}
+
+#[test]
+fn other_limits_hold_from_then_on() {
+    let (mut schedule, now) = schedule(4, 1);
+    for id in 0..4 {
+        schedule.add(id, answering(1), now);
+    }
+    assert_eq!(starting(&mut schedule, now), [0]);
+
+    schedule.set_limits(limits(4, 3));
+    assert_eq!(starting(&mut schedule, now), [1, 2]);
+
+    // More run than may: none starts until fewer do.
+    schedule.set_limits(limits(1, 3));
+    schedule.add(4, answering(2), now);
+    for _ in 0..2 {
+        schedule.ended(answering(1));
+        assert_eq!(starting(&mut schedule, now), []);
+    }
+    schedule.ended(answering(1));
+    assert_eq!(starting(&mut schedule, now), [3]);
 }

@@ -22,10 +22,6 @@ use crate::schedule::{Limits, Schedule, Ticket};
 use crate::spec::Monitor;
 use crate::trouble::{Change, Trouble, Troubles};
 
-/// The first runs of monitors that are set together are spread over this time, or over the
-/// interval if that is shorter: the first results come soon, yet not all probes leave at once.
-pub const FIRST_RUNS: Duration = Duration::from_secs(1);
-
 /// So many probes start per call of [`Supervisor::handle_timeout`]: on a machine that cannot keep
 /// up, those that run are to end before others start, or all of them would be under way at once.
 pub const STARTS_PER_CALL: usize = 8;
@@ -44,6 +40,8 @@ pub enum Input {
     /// These monitors are wanted from now on, and no others. One that is there already keeps its
     /// state and its schedule, whatever its [`Start`] says; of equal monitors the first counts.
     Set(Vec<(Monitor, Start)>),
+    /// These limits hold from now on, for monitors that are set later too.
+    Limits(Limits),
     /// A probe that [`Output::StartProbe`] asked for has ended.
     Finished {
         /// The monitor's id from [`Output::StartProbe`].
@@ -164,25 +162,27 @@ pub struct Supervisor {
     lateness: Meter,
     outputs: VecDeque<Output>,
     last_id: u64,
-    /// Of [`Limits`].
     tick: Duration,
+    /// Of [`Limits`].
+    first_runs: Duration,
     seed: u64,
     random: SplitMix64,
 }
 
 impl Supervisor {
     /// A supervisor without monitors. Of the probes that `limits` lets run, those that have been due
-    /// for longest go first. Two directors with different seeds do not probe a server at the same
-    /// moments.
-    pub fn new(seed: u64, limits: Limits, now: Instant) -> Self {
+    /// for longest go first; those that are due within the same `tick` start together. Two directors
+    /// with different seeds do not probe a server at the same moments.
+    pub fn new(seed: u64, tick: Duration, limits: Limits, now: Instant) -> Self {
         Self {
             entries: BTreeMap::new(),
             ids: BTreeMap::new(),
-            schedule: Schedule::new(limits, now),
+            schedule: Schedule::new(tick, limits, now),
             lateness: Meter::new(now),
             outputs: VecDeque::new(),
             last_id: 0,
-            tick: limits.tick,
+            tick,
+            first_runs: limits.first_runs,
             seed,
             random: SplitMix64::new(seed),
         }
@@ -192,6 +192,10 @@ impl Supervisor {
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
             Input::Set(wanted) => self.set(wanted, now),
+            Input::Limits(limits) => {
+                self.first_runs = limits.first_runs;
+                self.schedule.set_limits(limits);
+            }
             Input::Finished { id, outcome } => self.finished(id, outcome, now),
         }
     }
@@ -263,7 +267,7 @@ impl Supervisor {
         let id = MonitorId(self.last_id);
         let timing = &monitor.check.timing;
         let judge = Judge::new(monitor.check.kind.name(), timing, start, now);
-        let rhythm = timing.interval.min(FIRST_RUNS);
+        let rhythm = timing.interval.min(self.first_runs);
         let due = now + place(self.seed, &monitor, rhythm);
         let monitor = Arc::new(monitor);
         let entry = Entry {

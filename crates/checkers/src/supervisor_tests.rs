@@ -9,6 +9,10 @@ use crate::trouble::TroubleKind;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn limits(total: usize, per_host: usize) -> Limits {
+    Limits { total, per_host, ..Limits::default() }
+}
+
 fn timing() -> Timing {
     Timing { interval: 10 * SECOND, jitter_percent: 0, ..Timing::default() }
 }
@@ -37,7 +41,7 @@ impl World {
     fn limited(total: usize, per_host: usize) -> Self {
         let t0 = Instant::now();
         Self {
-            supervisor: Supervisor::new(7, Limits { total, per_host, tick: Duration::ZERO }, t0),
+            supervisor: Supervisor::new(7, Duration::ZERO, limits(total, per_host), t0),
             t0,
             now: t0,
             running: BTreeMap::new(),

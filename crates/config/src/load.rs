@@ -106,6 +106,7 @@ fn config(sources: &[Source], report: &Report) -> Option<Config> {
     let sync_daemon = sections.ipvs.iter().find(|entry| entry.name == "sync_daemon");
     let sync_daemon = sync_daemon.map(|entry| entry.place);
     let ipvs = settings::ipvs(Table::new(sections.ipvs, start, report), instances);
+    let checks = settings::checks(Table::new(sections.checks, start, report));
     let mut virtual_servers = service::virtual_servers(&sections.virtual_servers, sync_daemon);
     let ipvs = ipvs?;
     path_marks::assign(&mut virtual_servers, ipvs.path_marks);
@@ -113,6 +114,7 @@ fn config(sources: &[Source], report: &Report) -> Option<Config> {
         virtual_servers,
         global: global?,
         ipvs,
+        checks: checks?,
         vrrp_instances,
         tracked,
         notifications: Notifications { instances: notify_instances, groups: notify_groups },
@@ -125,6 +127,7 @@ fn config(sources: &[Source], report: &Report) -> Option<Config> {
 struct Sections<'a> {
     global: Vec<Entry<'a>>,
     ipvs: Vec<Entry<'a>>,
+    checks: Vec<Entry<'a>>,
     virtual_servers: Vec<Entry<'a>>,
     vrrp_instances: Vec<Entry<'a>>,
     vrrp_sync_groups: Vec<Entry<'a>>,
@@ -141,6 +144,7 @@ impl<'a> Sections<'a> {
         let Self {
             global,
             ipvs,
+            checks,
             virtual_servers,
             vrrp_instances,
             vrrp_sync_groups,
@@ -153,6 +157,7 @@ impl<'a> Sections<'a> {
             for (section, entries, named) in [
                 ("global", global, false),
                 ("ipvs", ipvs, false),
+                ("checks", checks, false),
                 ("virtual_server", virtual_servers, true),
                 ("vrrp_instance", vrrp_instances, true),
                 ("vrrp_sync_group", vrrp_sync_groups, true),

@@ -1,7 +1,8 @@
-//! `[global]` and `[ipvs]`.
+//! `[global]`, `[ipvs]` and `[checks]`.
 
 use std::time::Duration;
 
+use checkers::Limits;
 use ipvs::Timeouts;
 
 use crate::leaf;
@@ -52,6 +53,23 @@ pub(crate) fn ipvs(table: Table<'_>, instances: Instances<'_>) -> Option<Ipvs> {
             timeouts: timeouts.map(|timeouts| timeouts.value),
             path_marks: path_marks?.value,
             sync_daemon: sync_daemon.map(|daemon| daemon.value),
+        })
+    })
+}
+
+/// Reads `[checks]`.
+pub(crate) fn checks(table: Table<'_>) -> Option<Limits> {
+    let spread = leaf::duration(Duration::ZERO..=Duration::from_secs(3600));
+    table.read("`[checks]`", |t| {
+        let default = Limits::default();
+        let probes = |v: Value<'_>| v.integer(1..=65_536, "");
+        let total = t.or("max_running", default.total, probes);
+        let per_host = t.or("max_running_per_host", default.per_host, probes);
+        let first_runs = t.or("first_runs", default.first_runs, spread);
+        Some(Limits {
+            total: total?.value,
+            per_host: per_host?.value,
+            first_runs: first_runs?.value,
         })
     })
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::{
-    Check, Connect, Damping, Header, HttpGet, HttpRequest, Initial, Kind, MiscCheck, Secret,
-    StatusRange, TcpCheck, Timing, Tls,
+    Check, Connect, Damping, Header, HttpGet, HttpRequest, Initial, Kind, Limits, MiscCheck,
+    Secret, StatusRange, TcpCheck, Timing, Tls,
 };
 use config::{
     Config, Drain, DrainPolicy, Global, Ipvs, OnFailure, Panic, Persistence, Policy, RealServer,
@@ -79,6 +79,8 @@ fn settings_of_the_daemon() {
         sync_daemon: None,
     };
     assert_eq!(config.ipvs, ipvs);
+    let checks = Limits { total: 300, per_host: 7, first_runs: Duration::ZERO };
+    assert_eq!(config.checks, checks);
     assert_eq!(config.files, [PathBuf::from("tests/good/everything.toml")]);
 }
 
@@ -102,6 +104,8 @@ fn an_empty_file_is_all_defaults() {
         sync_daemon: None,
     };
     assert_eq!(config.ipvs, ipvs);
+    let checks = Limits { total: 16_384, per_host: 64, first_runs: Duration::from_secs(1) };
+    assert_eq!(config.checks, checks);
     assert!(config.virtual_servers.is_empty() && config.vrrp_instances.is_empty());
 }
 

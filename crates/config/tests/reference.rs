@@ -14,6 +14,8 @@ zzzzzzzz = 1
 zzzzzzzz = 1
 timeouts = { zzzzzzzz = 1 }
 sync_daemon = { zzzzzzzz = 1 }
+[checks]
+zzzzzzzz = 1
 [virtual_server.web]
 zzzzzzzz = 1
 persistence = { zzzzzzzz = 1 }
@@ -60,6 +62,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("a configuration", "The top of a file"),
     ("`[global]`", "`[global]`"),
     ("`[ipvs]`", "`[ipvs]`"),
+    ("`[checks]`", "`[checks]`"),
     ("`timeouts`", "`timeouts`"),
     ("`sync_daemon`", "`sync_daemon`"),
     ("a virtual server", "`[virtual_server.NAME]`"),

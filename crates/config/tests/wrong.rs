@@ -512,12 +512,12 @@ const WRONG: &[Wrong] = &[
         &[
             (4, 33, "`via = \"vip\"` with `forward = \"nat\"`"),
             (9, 32, "`via = \"vip\"` in a service by `fwmark`"),
-            (14, 33, "`via = \"vip\"` is for IPv4 alone"),
-            (22, 38, "`address` beside `via = \"vip\"`"),
-            (22, 64, "`interface` beside `via = \"vip\"`"),
-            (22, 79, "`mark` beside `via = \"vip\"`"),
-            (25, 21, "`via` cannot be `lo`"),
-            (28, 16, "unknown key `via`"),
+            (14, 33, "`via = \"vip\"` with a real server of another address family"),
+            (23, 38, "`address` beside `via = \"vip\"`"),
+            (23, 64, "`interface` beside `via = \"vip\"`"),
+            (23, 79, "`mark` beside `via = \"vip\"`"),
+            (26, 21, "`via` cannot be `lo`"),
+            (29, 16, "unknown key `via`"),
         ],
     ),
     (

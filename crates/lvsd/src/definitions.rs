@@ -283,6 +283,7 @@ impl Keeper {
                     let _ = self.director.send(Message::Define(
                         config.virtual_servers,
                         config.ipvs,
+                        config.checks,
                         plan.take(),
                     ));
                     // The watching task is gone only when lvsd stops.

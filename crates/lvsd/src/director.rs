@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use checkers::{Monitor, MonitorStatus, Statistics, Trouble};
+use checkers::{Limits, Monitor, MonitorStatus, Statistics, Trouble};
 use config::VirtualServer;
 use engine::{
     Engine, Event, Health, Input, Output, Override, Preview, ServerName, Settings, Snapshot, Step,
@@ -31,7 +31,7 @@ pub(crate) enum Message {
     /// A monitor changed its state.
     Health(Box<Monitor>, Health),
     /// New definitions; the plan that is carried out goes to who asks for it.
-    Define(Vec<VirtualServer>, Settings, Option<PlanAnswer>),
+    Define(Vec<VirtualServer>, Settings, Limits, Option<PlanAnswer>),
     /// What would new definitions do?
     Plan(Vec<VirtualServer>, Settings, PlanAnswer),
     /// What does an operator see?
@@ -151,7 +151,7 @@ impl Parts {
             Message::Checks(answer) => {
                 let _ = answer.send((self.sight(), self.checkers.snapshot()));
             }
-            Message::Define(servers, settings, plan) => {
+            Message::Define(servers, settings, limits, plan) => {
                 if let Some(answer) = plan {
                     // What is told is then also what is done: definitions are compared with the
                     // table as it was last seen.
@@ -159,6 +159,7 @@ impl Parts {
                     self.input(Input::Table(snapshot));
                     let _ = answer.send(self.preview(servers.clone(), settings.clone()));
                 }
+                self.checkers.set_limits(limits);
                 self.input(Input::Define(servers, settings));
             }
             Message::Plan(servers, settings, answer) => {

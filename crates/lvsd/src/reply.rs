@@ -1,8 +1,8 @@
 //! Lets the answers in that checks with `via = "vip"` get.
 //!
 //! They come from the virtual address. Where the director holds it itself, the kernel drops
-//! packets that come in from one of its own addresses, unless `accept_local` is set
-//! (Documentation/networking/ip-sysctl.rst).
+//! IPv4 packets that come in from one of its own addresses, unless `accept_local` is set
+//! (Documentation/networking/ip-sysctl.rst). IPv6 has no such rule.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -18,6 +18,7 @@ pub(crate) fn let_in<'a>(monitors: impl IntoIterator<Item = &'a Monitor>) {
         .into_iter()
         .filter(|monitor| monitor.check.kind.connect().is_some_and(|c| c.path().is_some()))
         .map(|monitor| monitor.target.ip())
+        .filter(IpAddr::is_ipv4)
         .collect();
     if targets.is_empty() {
         return;

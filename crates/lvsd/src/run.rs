@@ -147,6 +147,7 @@ impl Daemon {
         let sender = director.clone();
         let checkers = checkers::runner::spawn(move |event| health::report(&sender, event))
             .context("starting the checkers")?;
+        checkers.set_limits(config.checks);
         let mut owned_file = OwnedFile::new(&config.global.state_dir);
         let mut wishes_file = WishesFile::new(&config.global.state_dir);
         let Owned { services: owned, sync_daemons: owns_daemons } = owned_file.load();

@@ -49,7 +49,9 @@ impl Contender {
         fs::write(&file, configuration(kind, servers)).context("writing keepalived.conf")?;
         let path = |name: &str| director.folder().join(name);
         let mut command: Command = paths::tool("keepalived")?;
-        command.args(["-C", "-n", "-l", "-D", "-f"]).arg(&file);
+        // Its log goes to a file alone: without a syslog it would also go to the console, at whose
+        // speed keepalived then checks.
+        command.args(["-C", "-n", "-l", "-G", "-D", "-f"]).arg(&file);
         command.arg("-p").arg(path("pid")).arg("-c").arg(path("checkers.pid"));
         Ok(Self::Keepalived(director.spawn("keepalived", command)?))
     }

@@ -22,7 +22,9 @@ const BEGIN: Duration = Duration::from_secs(120);
 /// What one contender took.
 struct Figures {
     per_second: f64,
+    /// Of which so much in user space, so much in the kernel.
     cpu_per_check: Duration,
+    parts: [Duration; 2],
     cpu: f64,
     resident: f64,
     lateness: Option<Lateness>,
@@ -40,10 +42,11 @@ pub(crate) fn measure(servers: u32, bars: &mut Bars) -> Result<()> {
     for kind in [Kind::Tcp, Kind::Http] {
         println!("\n{servers} {kind} checks per second wanted");
         println!(
-            "  {:<12} {:>10} {:>16} {:>8} {:>14} {:>12} {:>12} {:>14}",
+            "  {:<12} {:>10} {:>14} {:>20} {:>8} {:>14} {:>12} {:>12} {:>14}",
             "",
             "checks/s",
             "CPU per check",
+            "= user + kernel",
             "CPU",
             "resident",
             "late median",
@@ -87,9 +90,9 @@ fn figures(
         Contender::Keepalived(_) => None,
     };
     let processes = Processes::of(&farm.director)?;
-    let (count, cpu, since) = (accepted()?, processes.cpu()?, Instant::now());
+    let (count, before, since) = (accepted()?, processes.times()?, Instant::now());
     thread::sleep(Duration::from_secs(number("LVSD_BENCH_SECONDS", 20)?.into()));
-    let (count, cpu, time) = (accepted()? - count, processes.cpu()? - cpu, since.elapsed());
+    let (count, after, time) = (accepted()? - count, processes.times()?, since.elapsed());
     let resident = processes.resident()?;
     let latest = ear.map(|ear| ear.latest()).transpose()?;
     let lateness = match (&contender, latest) {
@@ -105,9 +108,12 @@ fn figures(
         _ => None,
     };
     let checks = u32::try_from(count)?.max(1);
+    let spent = [after[0] - before[0], after[1] - before[1]];
+    let cpu: Duration = spent.iter().sum();
     let figures = Figures {
         per_second: f64::from(checks) / time.as_secs_f64(),
         cpu_per_check: cpu / checks,
+        parts: spent.map(|part| part / checks),
         cpu: cpu.as_secs_f64() / time.as_secs_f64() * 100.0,
         resident,
         lateness,
@@ -122,8 +128,12 @@ impl Figures {
             format!("{:>12.1?} {:>12.1?} {:>14.1?}", lateness.median, lateness.p99, lateness.advert)
         });
         println!(
-            "  {name:<12} {:>10.0} {:>16.1?} {:>6.0} % {:>10.1} MiB {late}",
-            self.per_second, self.cpu_per_check, self.cpu, self.resident
+            "  {name:<12} {:>10.0} {:>14.1?} {:>20} {:>6.0} % {:>10.1} MiB {late}",
+            self.per_second,
+            self.cpu_per_check,
+            format!("{:.1?} + {:.1?}", self.parts[0], self.parts[1]),
+            self.cpu,
+            self.resident
         );
     }
 }

@@ -21,19 +21,24 @@ impl Processes {
 
     /// Time on a processor, in user space and in the kernel.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let per_second = sysconf(SysconfVar::CLK_TCK)?.context("no clock ticks")?;
-        let mut ticks = 0;
+        Ok(self.times()?.iter().sum())
+    }
+
+    /// Time on a processor: in user space, in the kernel.
+    pub(crate) fn times(&self) -> Result<[Duration; 2]> {
+        let per_second = u32::try_from(sysconf(SysconfVar::CLK_TCK)?.context("no clock ticks")?)?;
+        let mut ticks = [0; 2];
         for process in &self.0 {
             let text = fs::read_to_string(format!("/proc/{process}/stat"))
                 .context("a process has ended")?;
             // The second field, the name, may hold anything; after its bracket comes the third.
             let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
             let times = fields.context("/proc/PID/stat")?.skip(11).take(2);
-            for time in times {
-                ticks += time.parse::<u32>().context("/proc/PID/stat")?;
+            for (sum, time) in ticks.iter_mut().zip(times) {
+                *sum += time.parse::<u32>().context("/proc/PID/stat")?;
             }
         }
-        Ok(Duration::from_secs(1) * ticks / u32::try_from(per_second)?)
+        Ok(ticks.map(|ticks| Duration::from_secs(1) * ticks / per_second))
     }
 
     /// Resident memory in MiB.

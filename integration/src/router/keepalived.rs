@@ -48,7 +48,7 @@ impl Keepalived {
         }
         let mut command = paths::tool("keepalived")?;
         command
-            .args(["--dont-fork", "--log-console", "--log-detail", "--vrrp"])
+            .args(["--dont-fork", "--log-console", "--no-syslog", "--log-detail", "--vrrp"])
             .arg("--use-file")
             .arg(configuration(host))
             .arg("--pid")

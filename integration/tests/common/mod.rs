@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its share")]
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -89,8 +89,8 @@ pub(crate) fn wait_settled(master: &Host, backup: &Host) -> Result<()> {
 }
 
 /// The status of the real server `address` of the virtual server `web`.
-pub(crate) fn real_server(lvsd: &Lvsd, address: SocketAddrV4) -> Result<Value> {
-    let status = lvsd.status()?;
+pub(crate) fn real_server(lvsd: &Lvsd, address: impl Into<SocketAddr>) -> Result<Value> {
+    let (status, address) = (lvsd.status()?, address.into());
     let servers = status["virtual_servers"][0]["real_servers"].as_array().cloned();
     let found = servers
         .unwrap_or_default()

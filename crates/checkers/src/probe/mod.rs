@@ -12,6 +12,7 @@ mod grpc;
 mod http;
 mod misc;
 mod ping;
+mod ports;
 mod program;
 mod smtp;
 mod socket;

@@ -12,7 +12,7 @@ use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::stream::Stream;
-use super::{Deadline, Stop};
+use super::{Deadline, Stop, ports};
 use crate::outcome::Cause;
 use crate::spec::{Connect, Via};
 
@@ -134,17 +134,30 @@ fn open(
         (source, _) => source,
     };
     if let Some(source) = source {
-        // The port is chosen at connect: one local port then serves many destinations.
-        let port_later = match protocol {
-            Protocol::TCP => setsockopt(&socket, sockopt::IpBindAddressNoPort, &true),
-            _ => Ok(()),
+        let bound = match (protocol, connect.via) {
+            (Protocol::TCP, Via::VirtualAddress) => bind_in_turn(&socket, source),
+            // The port is chosen at connect: one local port then serves many destinations.
+            (Protocol::TCP, Via::Server) => {
+                setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)
+                    .map_err(io::Error::from)
+                    .and_then(|()| socket.bind(&SocketAddr::new(source, 0).into()))
+            }
+            _ => socket.bind(&SocketAddr::new(source, 0).into()),
         };
-        port_later
-            .map_err(io::Error::from)
-            .and_then(|()| socket.bind(&SocketAddr::new(source, 0).into()))
-            .map_err(|error| local(&format!("bind to source address {source}"), error))?;
+        bound.map_err(|error| local(&format!("bind to source address {source}"), error))?;
     }
     Ok(socket)
+}
+
+/// Binds to the next port that nobody has. The last one tried is the kernel's choice.
+fn bind_in_turn(socket: &Socket, source: IpAddr) -> io::Result<()> {
+    const TRIES: usize = 64;
+    let free = std::iter::from_fn(ports::next).take(TRIES).find_map(|port| {
+        let bound = socket.bind(&SocketAddr::new(source, port).into());
+        let taken = bound.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+        (!taken).then_some(bound)
+    });
+    free.unwrap_or_else(|| socket.bind(&SocketAddr::new(source, 0).into()))
 }
 
 /// The address from which this host reaches `target`. Nothing is sent.

@@ -9,7 +9,7 @@ use crate::reader::Report;
 use crate::source::{At, Place};
 
 /// The virtual address that a check with `via = "vip"` at `place` connects to: the first of the
-/// service. `None` if there is no such way to `destination`.
+/// service that is of the real server's family. `None` if there is no such way to `destination`.
 pub(super) fn virtual_address(
     place: Place,
     keys: &[At<ServiceKey>],
@@ -35,12 +35,12 @@ pub(super) fn virtual_address(
         report.add(finding.help(help));
         return None;
     }
-    let ipv4 = addresses.into_iter().find(IpAddr::is_ipv4);
-    if ipv4.is_none() || !destination.key.address.is_ipv4() {
-        let message = "`via = \"vip\"` is for IPv4 alone";
-        let finding = Finding::new(place, message, "an IPv6 address is on the way");
-        report.add(finding.help("remove `via`"));
-        return None;
+    let server = destination.key.address;
+    let found = addresses.into_iter().find(|address| address.is_ipv4() == server.is_ipv4());
+    if found.is_none() {
+        let message = "`via = \"vip\"` with a real server of another address family";
+        let label = format!("the service has no virtual address of the family of {server}");
+        report.add(Finding::new(place, message, label).help("remove `via`"));
     }
-    ipv4
+    found
 }

@@ -22,6 +22,8 @@ pub struct Config {
     pub global: Global,
     /// `[ipvs]`.
     pub ipvs: Ipvs,
+    /// `[checks]`.
+    pub checks: checkers::Limits,
     /// `[virtual_server.NAME]`, in the order of the files and, within a file, of the names.
     pub virtual_servers: Vec<VirtualServer>,
     /// `[vrrp_instance.NAME]`, in the same order.

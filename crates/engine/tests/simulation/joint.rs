@@ -80,8 +80,8 @@ impl World {
         let kernel = Kernel::new(&mut random, &defined);
         let tick = Duration::from_millis(5);
         let limits = random.pick(&[
-            Limits { total: 3, per_host: 2, tick },
-            Limits { total: 1000, per_host: 1000, tick },
+            Limits { total: 3, per_host: 2, ..Limits::default() },
+            Limits { total: 1000, per_host: 1000, ..Limits::default() },
         ]);
         let hosts = (1..=HOSTS).map(|host| {
             let manner = random.pick(&[Manner::Serves, Manner::Serves, Manner::Refuses]);
@@ -90,7 +90,7 @@ impl World {
         Self {
             hosts: hosts.collect(),
             engine: Engine::new(defined.clone(), Settings::default(), Kept::default(), now),
-            supervisor: Supervisor::new(random.number(), limits, now),
+            supervisor: Supervisor::new(random.number(), tick, limits, now),
             kernel,
             probes: BTreeMap::new(),
             found: BTreeMap::new(),
