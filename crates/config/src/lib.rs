@@ -13,6 +13,7 @@ mod check;
 mod error;
 mod include;
 mod instance;
+mod lacking;
 mod leaf;
 mod load;
 mod model;

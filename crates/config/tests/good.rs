@@ -263,7 +263,7 @@ fn a_scheduler_that_looks_like_a_slip_is_doubted_and_taken() {
                  mean `{near}`?"
             )
         });
-        assert_eq!(doubts, expected);
+        assert_eq!(doubts, expected.into_iter().collect::<Vec<_>>());
     }
 }
 
@@ -634,4 +634,24 @@ fn a_file_that_is_not_utf_8_is_an_error_at_the_first_wrong_byte() {
     let position = errors.iter().next().unwrap().position.unwrap();
     assert_eq!((position.line, position.column), (2, 4));
     assert!(errors.to_string().contains("latin1.toml:2:4"), "{errors}");
+}
+
+#[test]
+fn an_agent_on_the_port_of_the_service_is_doubted_and_taken() {
+    let doubts = |check: &str| {
+        let text = format!(
+            "[virtual_server.web]\naddress = \"192.0.2.10:80\"\nchecks = [{{ {check} }}]\n\
+             real_servers = [{{ address = \"198.51.100.1:80\" }}]\n"
+        );
+        config::parse(Path::new("agent.toml"), text).unwrap().virtual_servers[0].doubts()
+    };
+    assert_eq!(
+        doubts("agent_check = {}"),
+        [
+            "virtual server web: agent_check asks 198.51.100.1:80, the real server's own port; agents \
+          have one of their own, which is `port`"
+        ]
+    );
+    assert!(doubts("agent_check = { port = 9990 }").is_empty());
+    assert!(doubts("tcp_check = {}").is_empty());
 }

@@ -16,8 +16,11 @@ pub(crate) fn run(file: &Path) -> anyhow::Result<ExitCode> {
                 config.virtual_servers.len(),
                 config.vrrp_instances.len()
             ))?;
-            for doubt in config.virtual_servers.iter().filter_map(VirtualServer::doubts) {
-                crate::print(&format!("note: {doubt}\n"))?;
+            let doubts = config.virtual_servers.iter().flat_map(VirtualServer::doubts);
+            let lacking = config.lacking();
+            let lacking = lacking.iter().map(|what| format!("not on this host: {what}"));
+            for note in doubts.chain(lacking) {
+                crate::print(&format!("note: {note}\n"))?;
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -319,7 +319,7 @@ impl Signals {
 pub(crate) fn load(path: &Path) -> anyhow::Result<Loaded> {
     let loaded = config::load_with_sources(path);
     let (config, sources) = loaded.map_err(|errors| anyhow!("{errors}"))?;
-    for doubt in config.virtual_servers.iter().filter_map(VirtualServer::doubts) {
+    for doubt in config.virtual_servers.iter().flat_map(VirtualServer::doubts) {
         tracing::warn!("{}: {doubt}", path.display());
     }
     Ok(Loaded { config, sources: sources.into() })

@@ -93,6 +93,20 @@ impl Kind {
         }
     }
 
+    /// Its TLS, if it has any.
+    pub fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Tcp(check) => check.tls.as_ref(),
+            Self::Http(check) => check.tls.as_ref(),
+            Self::Grpc(check) => check.tls.as_ref(),
+            Self::Smtp(check) => match &check.encryption {
+                SmtpEncryption::StartTls(tls) | SmtpEncryption::Smtps(tls) => Some(tls),
+                SmtpEncryption::None => None,
+            },
+            _ => None,
+        }
+    }
+
     /// How its connection is made, if it makes one.
     pub fn connect(&self) -> Option<&Connect> {
         match self {

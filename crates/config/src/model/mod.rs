@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::vrrp::InstanceSpec;
-use checkers::Check;
+use checkers::{Check, Kind};
 use ipvs::{Destination, Family, Scheduler, Service, ServiceFlags, ServiceKey, Timeouts};
 
 use crate::names;
@@ -255,14 +255,26 @@ pub struct Script {
 
 impl VirtualServer {
     /// What is allowed and looks like a slip, in words: a scheduler with almost the name of one
-    /// that the kernel has.
-    pub fn doubts(&self) -> Option<String> {
+    /// that the kernel has; an agent that is asked on the service's own port.
+    pub fn doubts(&self) -> Vec<String> {
         let name = self.scheduler.as_str();
-        let near = names::nearest(name, &SCHEDULERS).filter(|near| *near != name)?;
-        Some(format!(
-            "virtual server {}: the kernel itself has no scheduler `{name}`; did you mean `{near}`?",
-            self.name
-        ))
+        let near = names::nearest(name, &SCHEDULERS).filter(|near| *near != name);
+        let scheduler = near.map(|near| {
+            format!("the kernel itself has no scheduler `{name}`; did you mean `{near}`?")
+        });
+        let agent = self.real_servers.iter().find_map(|server| {
+            let agents = |check: &&Arc<Check>| matches!(check.kind, Kind::Agent(_));
+            let connect = server.checks.iter().find(agents)?.kind.connect()?;
+            (connect.port.is_none() && connect.address.is_none()).then(|| {
+                format!(
+                    "agent_check asks {}, the real server's own port; agents have one of their \
+                     own, which is `port`",
+                    server.destination.key.socket_addr()
+                )
+            })
+        });
+        let found = scheduler.into_iter().chain(agent);
+        found.map(|text| format!("virtual server {}: {text}", self.name)).collect()
     }
 
     /// The IPVS service of each key.
