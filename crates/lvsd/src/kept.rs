@@ -16,10 +16,10 @@ use tokio::sync::Notify;
 use vrrp::shell::Heard;
 
 use crate::clock::{from_wall, to_wall};
-use crate::guard::in_force;
-use crate::guard::link::FromWorker;
 use crate::trial::{Definitions, InForce, Origin, Trial};
 use crate::worker;
+use guard::in_force;
+use guard::link::FromWorker;
 
 /// After the guard was too busy, until it is told again.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -6,11 +6,9 @@ mod clock;
 mod definitions;
 mod director;
 mod explain;
-mod guard;
 mod health;
 mod instances;
 mod kept;
-mod logging;
 mod maintenance;
 mod notify;
 mod owned;
@@ -33,6 +31,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use guard::{Setup, logging};
 
 /// See `.cargo/config.toml` for its settings.
 #[global_allocator]
@@ -101,12 +100,18 @@ impl RunArguments {
     }
 }
 
+fn guard(arguments: &GuardArguments) -> anyhow::Result<ExitCode> {
+    let setup = Setup::of_this_program(arguments.run.words(), arguments.resume)?;
+    let Err(error) = setup.become_guard();
+    logging::init(&arguments.run.log)?;
+    tracing::debug!("lvsd is its own guard: {error:#}");
+    guard::run(&setup)
+}
+
 fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let result = match Arguments::parse().command {
-        Command::Run(arguments) => {
-            logging::init(&arguments.run.log).and_then(|()| guard::run(&arguments))
-        }
+        Command::Run(arguments) => guard(&arguments),
         Command::Worker(arguments) => {
             logging::init(&arguments.log).and_then(|()| run::run(&arguments)).map(done)
         }

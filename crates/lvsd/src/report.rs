@@ -24,8 +24,8 @@ use crate::clock::{since, until};
 use crate::definitions::{Request, Shown};
 use crate::director::{Director, Message, Sight};
 use crate::explain::{explain, virtual_address};
-use crate::guard::link::{Begin, FromWorker};
 use crate::{upgrade, worker};
+use guard::link::{Begin, FromWorker};
 
 /// Answers the operator's questions.
 #[derive(Debug)]

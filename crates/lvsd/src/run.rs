@@ -16,7 +16,6 @@ use crate::RunArguments;
 use crate::accept::Accept;
 use crate::definitions::{Keeper, Request};
 use crate::director::{self, Director, Message, Parts};
-use crate::guard::link::{Begin, FromWorker, Link};
 use crate::kept::{Keeping, Loaded};
 use crate::notify::Notifier;
 use crate::owned::{Owned, OwnedFile};
@@ -26,6 +25,7 @@ use crate::socket::ControlSocket;
 use crate::trial::InForce;
 use crate::wishes::{Wishes, WishesFile};
 use crate::{health, kept, maintenance, server, worker};
+use guard::link::{Begin, FromWorker, Link};
 
 /// Runs until SIGTERM or SIGINT, or until the guard wants another worker to go on.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {

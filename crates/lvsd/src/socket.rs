@@ -2,25 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-
-/// Holds the name that says that lvsd runs in this network namespace. A second one would take the
-/// first one's addresses away and write into its table.
-pub(crate) fn only_one() -> anyhow::Result<UnixListener> {
-    let name = SocketAddr::from_abstract_name("lvsd").context("naming the lock")?;
-    match UnixListener::bind_addr(&name) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
-            "another lvsd runs in this network namespace; stop it first (its abstract socket \
-             `@lvsd` tells: `ss -xlp | grep @lvsd`)"
-        ),
-        bound => bound.context("taking the lock `@lvsd`"),
-    }
-}
 
 /// The control socket's file; removed when dropped.
 #[derive(Debug)]

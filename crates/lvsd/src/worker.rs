@@ -11,9 +11,9 @@ use tokio::net::UnixDatagram;
 use vrrp::shell::{Heard, News, Watch};
 use vrrp::standing::Standing;
 
-use crate::guard::in_force::Keepsake;
-use crate::guard::link::{Begin, FromWorker, Link, ToWorker};
 use crate::run::Ending;
+use guard::in_force::Keepsake;
+use guard::link::{Begin, FromWorker, Link, ToWorker};
 
 /// Makes this process a worker: half a worker is worse than none, so a panic in any of its threads
 /// ends it, and another one goes on.

@@ -8,7 +8,7 @@ const PIECE: usize = 64 << 10;
 
 /// A piece of the text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Piece {
+pub struct Piece {
     /// Where it begins. 0: the text before is forgotten as soon as this one is whole.
     at: usize,
     text: String,
@@ -23,7 +23,7 @@ impl std::fmt::Debug for Piece {
 }
 
 /// The pieces of a text, in the order in which they are to be sent.
-pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Piece> {
+pub fn pieces(text: &str) -> impl Iterator<Item = Piece> {
     let mut at = 0;
     std::iter::from_fn(move || {
         // An empty text is nothing to keep.
@@ -38,24 +38,31 @@ pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Piece> {
 
 /// The last whole text, and the next one as it comes in.
 #[derive(Default)]
-pub(crate) struct Keepsake {
+pub struct Keepsake {
     whole: Option<String>,
     coming: String,
 }
 
+/// The text may hold passwords.
+impl std::fmt::Debug for Keepsake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keepsake").field("whole", &self.whole.is_some()).finish_non_exhaustive()
+    }
+}
+
 impl Keepsake {
     /// What the program before an upgrade kept.
-    pub(crate) fn new(whole: Option<String>) -> Self {
+    pub fn new(whole: Option<String>) -> Self {
         Self { whole, coming: String::new() }
     }
 
     /// The last text that came in whole.
-    pub(crate) fn whole(&self) -> Option<&str> {
+    pub fn whole(&self) -> Option<&str> {
         self.whole.as_deref()
     }
 
     /// Takes a piece. One that does not follow the one before is of a text whose sender has ended.
-    pub(crate) fn take(&mut self, piece: &Piece) {
+    pub fn take(&mut self, piece: &Piece) {
         if piece.at == 0 {
             self.coming.clear();
         }
@@ -70,7 +77,7 @@ impl Keepsake {
     }
 
     /// Forgets a text that was not finished: its sender has ended.
-    pub(crate) fn forget_half(&mut self) {
+    pub fn forget_half(&mut self) {
         self.coming.clear();
     }
 }

@@ -19,7 +19,7 @@ const WAITING: usize = 8 << 20;
 
 /// From the worker to the guard.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum FromWorker {
+pub enum FromWorker {
     /// The VRRP loop lives.
     Alive,
     /// An instance stands otherwise than before.
@@ -40,7 +40,7 @@ pub(crate) enum FromWorker {
 
 /// From the guard to the worker.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum ToWorker {
+pub enum ToWorker {
     /// Where an instance of the last worker stood. These come first of all.
     Standing(Standing),
     /// A piece of what the last worker said about the definitions in force.
@@ -53,27 +53,30 @@ pub(crate) enum ToWorker {
 
 /// What a worker knows of its guard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Begin {
+pub struct Begin {
     /// The guard's process.
-    pub(crate) guard: u32,
+    pub guard: u32,
     /// The file that an upgrade starts.
-    pub(crate) program: PathBuf,
+    pub program: PathBuf,
     /// How many workers ended without being told to.
-    pub(crate) restarts: u64,
+    pub restarts: u64,
     /// How the last one of them ended.
-    pub(crate) last_end: Option<String>,
+    pub last_end: Option<String>,
 }
 
 /// One end of the socket. std's datagram socket speaks for any socket that keeps packets apart.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub struct Link {
     socket: UnixDatagram,
     buffer: Vec<u8>,
 }
 
 impl Link {
     /// The guard's end, which never waits, and the worker's.
-    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+    ///
+    /// # Errors
+    /// When there is no descriptor for it.
+    pub fn pair() -> io::Result<(Self, OwnedFd)> {
         let kind = SockType::SeqPacket;
         let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)?;
         for end in [&ours, &theirs] {
@@ -91,7 +94,10 @@ impl Link {
 
     /// The worker's end, which the guard made its standard input. Later programs of the worker's
     /// read nothing there.
-    pub(crate) fn of_worker() -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the standard input is no such socket.
+    pub fn of_worker() -> io::Result<Self> {
         let input = io::stdin().as_fd().try_clone_to_owned()?;
         // Fails for whatever is no socket.
         let link = Self::new(input);
@@ -101,18 +107,27 @@ impl Link {
     }
 
     /// The end as tokio wants it: from now on no handle of it waits.
-    pub(crate) fn into_socket(self) -> io::Result<UnixDatagram> {
+    ///
+    /// # Errors
+    /// Of the socket.
+    pub fn into_socket(self) -> io::Result<UnixDatagram> {
         self.socket.set_nonblocking(true)?;
         Ok(self.socket)
     }
 
     /// Sends a message.
-    pub(crate) fn send<T: Serialize>(&self, message: &T) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Of the socket; `WouldBlock` when too much waits there.
+    pub fn send<T: Serialize>(&self, message: &T) -> io::Result<()> {
         self.socket.send(&serde_json::to_vec(message)?).map(drop)
     }
 
     /// The next message; `None` when the other side is gone.
-    pub(crate) fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+    ///
+    /// # Errors
+    /// Of the socket, or of a message that cannot be read.
+    pub fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         match self.socket.recv(&mut self.buffer)? {
             0 => Ok(None),
             length => Ok(Some(serde_json::from_slice(&self.buffer[..length])?)),

@@ -1,10 +1,10 @@
 //! Starting, ending and replacing processes.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, anyhow};
@@ -14,13 +14,10 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use vrrp::standing::Standing;
 
-use super::core::End;
-use super::in_force;
-use super::link::{Begin, Link, ToWorker};
-use crate::GuardArguments;
-
-/// The running program's file, even where another one has taken its name since.
-const SELF: &str = "/proc/self/exe";
+use crate::Setup;
+use crate::core::End;
+use crate::in_force;
+use crate::link::{Begin, Link, ToWorker};
 
 /// The signals that the guard reads; a worker has them blocked at its start.
 pub(super) fn guarded_signals() -> SigSet {
@@ -49,7 +46,7 @@ pub(super) fn own_path() -> anyhow::Result<PathBuf> {
 
 /// Starts a worker that goes on where `standings` stand, with the definitions `in_force`.
 pub(super) fn start(
-    arguments: &GuardArguments,
+    setup: &Setup,
     standings: &[Standing],
     in_force: Option<&str>,
     begin: Begin,
@@ -69,16 +66,28 @@ pub(super) fn start(
         }
     }
     link.send(&ToWorker::Begin(begin)).context("speaking to it")?;
-    let child = Command::new(SELF)
+    let child = Command::new(descriptor_path(setup.worker.as_raw_fd()))
         .arg0("lvsd")
         .arg("worker")
-        .args(arguments.run.words())
+        .args(&setup.words)
         .stdin(Stdio::from(theirs))
         // systemd listens to the guard; what scripts say there would confuse it.
         .env_remove("NOTIFY_SOCKET")
         .spawn()
         .context("starting the process")?;
     Ok((child, link))
+}
+
+/// The file of a descriptor, as a path for this process and those that it starts.
+pub(super) fn descriptor_path(number: RawFd) -> String {
+    format!("/proc/self/fd/{number}")
+}
+
+/// The file that the program before left open for this one, which is closed in those after it.
+pub(super) fn inherited(number: RawFd) -> io::Result<File> {
+    let file = File::open(descriptor_path(number))?;
+    nix::unistd::close(number)?;
+    Ok(file)
 }
 
 /// How a process ended.
@@ -110,8 +119,7 @@ enum Legacy {
 
 /// Becomes `program`, which goes on where `standings` stand. Returns only when it cannot.
 pub(super) fn replace(
-    program: &Path,
-    arguments: &GuardArguments,
+    setup: &Setup,
     standings: &[Standing],
     in_force: Option<&str>,
 ) -> anyhow::Error {
@@ -124,9 +132,9 @@ pub(super) fn replace(
     };
     match write().context("writing down what is held") {
         Ok(file) => anyhow!(
-            Command::new(program)
+            Command::new(&setup.program)
                 .arg("run")
-                .args(arguments.run.words())
+                .args(&setup.words)
                 .arg("--resume")
                 .arg(file.as_raw_fd().to_string())
                 .exec()
@@ -138,11 +146,8 @@ pub(super) fn replace(
 /// Reads what the guard before the upgrade held, and what it knew of the definitions in force, and
 /// closes that file.
 pub(super) fn take_over(number: RawFd) -> anyhow::Result<(Vec<Standing>, Option<String>)> {
-    let path = format!("/proc/self/fd/{number}");
     let read = || -> anyhow::Result<Legacy> {
-        let file = File::open(&path)?;
-        nix::unistd::close(number)?;
-        Ok(serde_json::from_reader(BufReader::new(file))?)
+        Ok(serde_json::from_reader(BufReader::new(inherited(number)?))?)
     };
     let legacy = read().context("reading what the program before the upgrade held")?;
     Ok(match legacy {

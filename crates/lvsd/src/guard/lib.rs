@@ -11,16 +11,22 @@
 //!
 //! It knows no configuration, no checks and no kernel table: there is little in it to fail. It
 //! only holds a copy of what the worker has in force, and reads nothing in it.
+//!
+//! It is a program of its own, `lvsd-guard`, which `lvsd run` becomes: what a process has touched
+//! of a large program stays in its memory. Where that program is not beside `lvsd`, `lvsd` itself is
+//! the guard.
 
 mod core;
-pub(crate) mod in_force;
-pub(crate) mod link;
+pub mod in_force;
+pub mod link;
+mod lock;
+pub mod logging;
 mod process;
+mod setup;
 mod text;
 
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::process::{Child, ExitCode};
 use std::time::Instant;
 
@@ -35,23 +41,27 @@ use vrrp::shell::Fencer;
 use self::core::{End, Guard, Input, Output};
 use self::in_force::Keepsake;
 use self::link::{Begin, FromWorker, Link, ToWorker};
-use crate::{GuardArguments, socket};
+pub use self::setup::{Setup, version};
 
 /// Runs until the worker has stopped for good.
-pub(crate) fn run(arguments: &GuardArguments) -> anyhow::Result<ExitCode> {
+///
+/// # Errors
+/// When the guard cannot start: another lvsd runs in this network namespace, or the operating
+/// system refuses what it takes.
+pub fn run(setup: &Setup) -> anyhow::Result<ExitCode> {
     // Signals that arrive from here on are kept until they are asked for, over an upgrade too.
     let mask = process::guarded_signals();
     mask.thread_block().context("blocking signals")?;
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let signals = SignalFd::with_flags(&mask, flags).context("listening for signals")?;
-    let (standings, in_force) = match &arguments.resume {
+    let (standings, in_force) = match setup.resume {
         Some(number) => {
-            let (standings, in_force) = process::take_over(*number)?;
+            let (standings, in_force) = process::take_over(number)?;
             (Some(standings), in_force)
         }
         None => (None, None),
     };
-    let _only = socket::only_one()?;
+    let _only = lock::only_one()?;
     let now = Instant::now();
     let resumes = standings.is_some();
     let guard = match standings {
@@ -60,8 +70,7 @@ pub(crate) fn run(arguments: &GuardArguments) -> anyhow::Result<ExitCode> {
     };
     let shell = Shell {
         guard,
-        arguments,
-        program: process::own_path()?,
+        setup,
         signals,
         worker: None,
         fencer: Fencer::default(),
@@ -84,8 +93,7 @@ struct Worker {
 
 struct Shell<'a> {
     guard: Guard,
-    arguments: &'a GuardArguments,
-    program: PathBuf,
+    setup: &'a Setup,
     signals: SignalFd,
     worker: Option<Worker>,
     fencer: Fencer,
@@ -249,13 +257,8 @@ impl Shell<'_> {
                 }
             }
             Output::Replace(standings) => {
-                let error = process::replace(
-                    &self.program,
-                    self.arguments,
-                    &standings,
-                    self.in_force.whole(),
-                );
-                let reason = format!("starting {}: {error:#}", self.program.display());
+                let error = process::replace(self.setup, &standings, self.in_force.whole());
+                let reason = format!("starting {}: {error:#}", self.setup.program.display());
                 self.guard.handle(Input::NotReplaced(reason), Instant::now());
             }
             Output::Say(event) => tracing::error!("guard: {event}"),
@@ -267,12 +270,12 @@ impl Shell<'_> {
     fn start(&mut self, standings: &[vrrp::standing::Standing]) {
         let begin = Begin {
             guard: std::process::id(),
-            program: self.program.clone(),
+            program: self.setup.program.clone(),
             restarts: self.starts,
             last_end: self.last_end.clone(),
         };
         self.starts += 1;
-        match process::start(self.arguments, standings, self.in_force.whole(), begin) {
+        match process::start(self.setup, standings, self.in_force.whole(), begin) {
             Ok((child, link)) => self.worker = Some(Worker { child, link: Some(link) }),
             Err(error) => {
                 tracing::error!("guard: starting the worker: {error:#}");

@@ -1,0 +1,141 @@
+//! What a guard is told, on the command line that `lvsd run` writes for it.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+use crate::process::{inherited, own_path};
+
+/// The program that is the guard alone, beside `lvsd`.
+const PROGRAM: &str = "lvsd-guard";
+
+/// What a guard is told.
+#[derive(Debug)]
+pub struct Setup {
+    /// What the worker is told, and the program after an upgrade: pairs of an option and its value.
+    pub(crate) words: Vec<OsString>,
+    /// The file that an upgrade starts.
+    pub(crate) program: PathBuf,
+    /// The file of the worker, even where another one has taken its name since.
+    pub(crate) worker: File,
+    /// The descriptor of what the guard before an upgrade left.
+    pub(crate) resume: Option<RawFd>,
+}
+
+impl Setup {
+    /// For a guard whose worker is this very program, started with `words`, which are pairs of an
+    /// option and its value.
+    ///
+    /// # Errors
+    /// When this program's own file cannot be found.
+    pub fn of_this_program(words: Vec<OsString>, resume: Option<RawFd>) -> anyhow::Result<Self> {
+        let worker = File::open("/proc/self/exe").context("opening this program's own file")?;
+        Ok(Self { words, program: own_path()?, worker, resume })
+    }
+
+    /// Becomes `lvsd-guard`. Returns only when it cannot: when that is not installed beside this
+    /// program, as a rule.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn become_guard(&self) -> anyhow::Result<Infallible> {
+        let guard = std::env::current_exe()?.with_file_name(PROGRAM);
+        let says = Command::new(&guard).arg("--version").output()?.stdout;
+        // Files of two versions lie there in the middle of an installation.
+        ensure!(says == version().as_bytes(), "{} is not {}", guard.display(), version().trim());
+        let name = std::env::args_os().next().unwrap_or_else(|| "lvsd".into());
+        let mut command = Command::new(&guard);
+        command.arg0(name).arg("run").args(&self.words);
+        command.arg("--program").arg(&self.program);
+        if let Some(number) = self.resume {
+            command.arg("--resume").arg(number.to_string());
+        }
+        // Without the close-on-exec flag, which all files of std have.
+        fcntl(&self.worker, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        let error = command.arg("--worker").arg(self.worker.as_raw_fd().to_string()).exec();
+        fcntl(&self.worker, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        Err(error.into())
+    }
+
+    /// What [`Self::become_guard`] has written on this process's command line; `None`: it was
+    /// somebody else.
+    pub fn of_command_line() -> Option<Self> {
+        let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let Received { words, program, worker, resume } = Received::read(&words)?;
+        Some(Self { words, program, worker: inherited(worker).ok()?, resume })
+    }
+
+    /// The least level or the filter of the log.
+    pub fn log(&self) -> &str {
+        let mut pairs = self.words.chunks(2);
+        let value = pairs.find_map(|pair| (pair[0] == "--log").then(|| pair.get(1)?.to_str()));
+        value.flatten().unwrap_or("info")
+    }
+}
+
+/// What `lvsd-guard --version` says.
+pub fn version() -> &'static str {
+    concat!("lvsd-guard ", env!("CARGO_PKG_VERSION"), "\n")
+}
+
+/// The words of a command line.
+#[derive(Debug, PartialEq, Eq)]
+struct Received {
+    words: Vec<OsString>,
+    program: PathBuf,
+    worker: RawFd,
+    resume: Option<RawFd>,
+}
+
+impl Received {
+    fn read(words: &[OsString]) -> Option<Self> {
+        let (role, pairs) = words.split_first()?;
+        let (mut words, mut program, mut worker, mut resume) = (Vec::new(), None, None, None);
+        for pair in pairs.chunks(2) {
+            let [name, value] = pair else { return None };
+            let number = || value.to_str()?.parse().ok();
+            match name.to_str()? {
+                "--program" => program = Some(PathBuf::from(value)),
+                "--worker" => worker = Some(number()?),
+                "--resume" => resume = Some(number()?),
+                _ => words.extend_from_slice(pair),
+            }
+        }
+        (role == "run").then_some(Self { words, program: program?, worker: worker?, resume })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<OsString> {
+        text.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_guard_reads_what_was_written_for_it() {
+        let text = "run --config /a --log warn,x=debug --program /b/lvsd --resume 7 --worker 5";
+        let expected = Received {
+            words: words("--config /a --log warn,x=debug"),
+            program: "/b/lvsd".into(),
+            worker: 5,
+            resume: Some(7),
+        };
+        assert_eq!(Received::read(&words(text)), Some(expected));
+    }
+
+    #[test]
+    fn what_people_write_is_not_for_it() {
+        for text in ["", "run", "run --config /a", "--help", "check --program /a --worker 5"] {
+            assert_eq!(Received::read(&words(text)), None, "{text}");
+        }
+    }
+}
