@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -232,11 +232,26 @@ fn a_crash_loop_gives_the_role_up() {
     play().unwrap();
 }
 
-/// A copy of lvsd that the test may replace.
+/// A copy of lvsd that the test may replace, beside the guard of another version.
 fn copy(pair: &Pair) -> Result<PathBuf> {
-    let copy = pair.hosts[0].folder().join("lvsd");
-    fs::copy(paths::program("lvsd")?, &copy).context("copying lvsd")?;
-    Ok(copy)
+    let folder = pair.hosts[0].folder();
+    fs::copy(paths::program("lvsd")?, folder.join("lvsd")).context("copying lvsd")?;
+    write_script(&folder.join("lvsd-guard"), "#!/bin/sh\necho lvsd-guard 0.0.0\n")?;
+    Ok(folder.join("lvsd"))
+}
+
+fn write_script(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+/// The names of the program that a process runs, and of the process.
+fn names(process: Pid) -> Result<[String; 2]> {
+    let program = fs::read_link(format!("/proc/{process}/exe"))?;
+    let program = program.file_name().context("a program without a name")?;
+    let name = fs::read_to_string(format!("/proc/{process}/comm"))?;
+    Ok([program.to_string_lossy().into_owned(), name.trim().to_owned()])
 }
 
 #[test]
@@ -250,6 +265,7 @@ fn an_upgrade_moves_nothing() {
         let before = times_master(&backup)?;
         let old = worker(&master)?;
         let guard = process(&master, "/daemon/guard/pid")?;
+        ensure!(names(guard)? == ["lvsd", "lvsd"], "it guards itself: {:?}", names(guard)?);
 
         // What is no lvsd, or does not take the configuration, is refused.
         let new = pair.hosts[0].folder().join("new");
@@ -261,8 +277,7 @@ fn an_upgrade_moves_nothing() {
                 "lvsd 9.9 does not take",
             ),
         ] {
-            fs::write(&new, script)?;
-            fs::set_permissions(&new, fs::Permissions::from_mode(0o755))?;
+            write_script(&new, script)?;
             fs::rename(&new, &program)?;
             let refused = master.lvsctl("upgrade")?;
             let text = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -271,13 +286,16 @@ fn an_upgrade_moves_nothing() {
         ensure!(worker(&master)? == old, "nothing has changed");
 
         let pings = Pings::start(&pair.client, ADDRESS)?;
-        fs::copy(paths::program("lvsd")?, &new)?;
-        fs::rename(&new, &program)?;
+        for name in ["lvsd-guard", "lvsd"] {
+            fs::copy(paths::program(name)?, &new)?;
+            fs::rename(&new, program.with_file_name(name))?;
+        }
         let done = master.lvsctl("upgrade")?;
         let text = String::from_utf8_lossy(&done.stderr).into_owned();
         ensure!(done.status.success(), "lvsctl upgrade: {text}");
         ensure!(worker(&master)? != old, "another worker");
         ensure!(process(&master, "/daemon/guard/pid")? == guard, "the guard keeps its process id");
+        ensure!(names(guard)? == ["lvsd-guard", "lvsd"], "the small guard: {:?}", names(guard)?);
         thread::sleep(Duration::from_secs(4));
         let outage = pings.stop()?;
         println!("an upgrade: longest outage {outage:?}");
