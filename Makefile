@@ -78,7 +78,8 @@ fuzz: ## fuzz all that reads what others send; FUZZ="dns smtp" SECONDS_EACH=600 
 	@set -e; for target in $(FUZZ); do \
 	    echo "fuzz: $$target for $(SECONDS_EACH) s"; \
 	    mkdir -p target/fuzz/corpus/$$target; \
-	    target/fuzz/$(FUZZ_HOST)/release/$$target target/fuzz/corpus/$$target \
+	    seeds=crates/checkers/fuzz/seeds/$$target; [ -d $$seeds ] || seeds=; \
+	    target/fuzz/$(FUZZ_HOST)/release/$$target target/fuzz/corpus/$$target $$seeds \
 	        -max_total_time=$(SECONDS_EACH) -max_len=4096 -timeout=10 -rss_limit_mb=1024 \
 	        -print_final_stats=1 -verbosity=0 -artifact_prefix=target/fuzz/$$target-; \
 	done

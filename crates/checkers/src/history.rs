@@ -59,6 +59,8 @@ impl History {
         if self.records.len() == HISTORY {
             self.records.pop_front();
         }
+        // All that it will take at once: thousands that grow would leave their smaller selves behind.
+        self.records.reserve_exact(HISTORY - self.records.len());
         let started = started.saturating_duration_since(self.epoch).as_micros();
         self.records.push_back(Record {
             started: u64::try_from(started).unwrap_or(u64::MAX),

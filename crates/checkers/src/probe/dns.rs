@@ -50,7 +50,7 @@ async fn over_udp(
 ) -> Result<Answer, Stop> {
     let socket = socket::datagram(target, &check.connect)?;
     let sent = socket.send(query.as_bytes()).await;
-    sent.map_err(|error| socket::io_stop("send the query", &error))?;
+    sent.map_err(|error| socket::way_stop("send the query", &error))?;
     let mut buffer = vec![0; LONGEST];
     let mut step = "waiting for the answer".to_owned();
     let mut last = "";

@@ -190,9 +190,9 @@ pub(super) fn io_stop(doing: &str, error: &io::Error) -> Stop {
     }
 }
 
-/// The same of an error that `connect` gives at once. No packet has been answered by then, so it is
-/// this machine's own routes and links that lead nowhere.
-fn way_stop(doing: &str, error: &io::Error) -> Stop {
+/// The same of an error that `connect`, or the first `send`, gives at once. No packet has been
+/// answered by then, so it is this machine's own routes and links that lead nowhere.
+pub(super) fn way_stop(doing: &str, error: &io::Error) -> Stop {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
             let what = doing_failed(doing, error);

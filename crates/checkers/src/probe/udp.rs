@@ -12,7 +12,7 @@ pub(super) async fn run(
     deadline: &Deadline,
 ) -> Result<Passed, Stop> {
     let socket = socket::datagram(target, &check.connect)?;
-    socket.send(&check.send).await.map_err(|error| socket::io_stop("send a datagram", &error))?;
+    socket.send(&check.send).await.map_err(|error| socket::way_stop("send a datagram", &error))?;
     let mut buffer = vec![0; UdpReply::LOOKED_AT];
     match deadline.within("waiting for an answer", socket::receive(&socket, &mut buffer)).await {
         Ok(Ok(size)) => wire::udp::judge(&check.reply, &buffer[..size])

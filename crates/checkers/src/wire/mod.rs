@@ -2,6 +2,7 @@
 //! and never in a panic whatever comes.
 
 pub mod agent;
+pub mod certificate;
 pub mod content;
 pub mod dns;
 pub mod file;

@@ -3,12 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
-use x509_cert::Certificate;
-use x509_cert::der::{DateTime, Decode};
+use x509_cert::der::DateTime;
 
 use crate::outcome::Cause;
 use crate::probe::Stop;
 use crate::spec::Tls;
+use crate::wire::certificate::Certificate;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -29,10 +29,10 @@ pub(super) fn check(
     };
     // A clock before 1970 is trouble enough elsewhere.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let own = Certificate::from_der(own).map_err(|error| {
+    let own = Certificate::read(own).map_err(|error| {
         Stop::failed(Cause::Tls, format!("TLS: the certificate cannot be read: {error}"))
     })?;
-    let warning = judge(end(&own), now, tls)?;
+    let warning = judge(own.not_after, now, tls)?;
     let between = between.iter().enumerate();
     Ok(warning.or_else(|| {
         let warnings = between.filter_map(|(at, one)| warn_between(at + 2, one, now, tls));
@@ -48,16 +48,11 @@ fn warn_between(
     tls: &Tls,
 ) -> Option<(Duration, String)> {
     // What cannot be read the handshake has judged.
-    let certificate = Certificate::from_der(certificate).ok()?;
-    let end = end(&certificate);
-    let left = left(end, now);
-    let subject = &certificate.tbs_certificate.subject;
+    let Certificate { not_after, subject } = Certificate::read(certificate).ok()?;
+    let left = left(not_after, now);
     let what = format!("certificate {at} of the chain ({subject})");
-    tls.expiry_warning.is_some_and(|limit| left <= limit).then(|| (left, words(&what, end, left)))
-}
-
-fn end(certificate: &Certificate) -> DateTime {
-    certificate.tbs_certificate.validity.not_after.to_date_time()
+    let soon = tls.expiry_warning.is_some_and(|limit| left <= limit);
+    soon.then(|| (left, words(&what, not_after, left)))
 }
 
 fn left(end: DateTime, now: Duration) -> Duration {
