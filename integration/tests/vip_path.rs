@@ -150,8 +150,8 @@ fn datagrams_from_the_same_ports_reach_their_own_servers() {
             });
             let watched = (|| -> Result<_> {
                 let mut lvsd = Lvsd::start(&cluster.lb1, &toml)?;
-                wait_until("600 checks", FAR, || {
-                    Ok(lvsd.status()?["checks"]["starts"].as_u64().is_some_and(|n| n > 600))
+                wait_until("150 checks", FAR, || {
+                    Ok(lvsd.status()?["checks"]["starts"].as_u64().is_some_and(|n| n > 150))
                 })?;
                 Ok((lvsd.status()?, operations(&lvsd.process().log())))
             })();
