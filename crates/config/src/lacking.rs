@@ -3,6 +3,7 @@
 //! None of it is an error: it may come later, and the file may be for another host.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use checkers::{Check, Kind};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::unistd::{Group, User};
+use vrrp::Thing;
 
 use crate::model::{Config, Notify, Script};
 
@@ -32,9 +34,19 @@ impl Config {
         }
         for instance in &self.vrrp_instances {
             let whose = format!("vrrp_instance {}", instance.name);
-            lacking.interface(&whose, &instance.interface);
-            for heartbeat in &instance.heartbeats {
-                lacking.interface(&whose, &heartbeat.interface);
+            let addresses = instance.all_addresses().map(|address| &address.interface);
+            let heartbeats = instance.heartbeats.iter().map(|heartbeat| &heartbeat.interface);
+            let tracked = instance.track.iter().filter_map(|track| match &track.thing {
+                Thing::Interface { name, .. } => Some(name),
+                _ => None,
+            });
+            let routes =
+                instance.routing.routes.iter().filter_map(|route| route.interface.as_ref());
+            let all = addresses.chain(heartbeats).chain(tracked).chain(routes);
+            // The one with the virtual MAC is made.
+            let made = |name: &&String| instance.vmac.as_ref() == Some(name);
+            for name in [&instance.interface].into_iter().chain(all).filter(|name| !made(name)) {
+                lacking.interface(&whose, name);
             }
         }
         for script in &self.tracked.scripts {
@@ -109,7 +121,10 @@ impl Lacking {
     fn program(&mut self, whose: &str, command: &[String], user: Option<&str>) {
         if let Some(program) = command.first() {
             match fs::metadata(program) {
-                Err(error) => self.add(format!("{whose}: {program}: {error}")),
+                Err(error) if is_missing(&error) => {
+                    self.add(format!("{whose}: {program}: {error}"));
+                }
+                Err(_) => {}
                 Ok(file) if !file.is_file() || file.permissions().mode() & 0o111 == 0 => {
                     self.add(format!("{whose}: {program} cannot be executed"));
                 }
@@ -123,7 +138,9 @@ impl Lacking {
     }
 
     fn file(&mut self, whose: &str, path: &Path) {
-        if let Err(error) = fs::metadata(path) {
+        if let Err(error) = fs::metadata(path)
+            && is_missing(&error)
+        {
             self.add(format!("{whose}: {}: {error}", path.display()));
         }
     }
@@ -133,4 +150,9 @@ impl Lacking {
             self.add(format!("{whose}: no interface `{name}`"));
         }
     }
+}
+
+/// What the caller may not see is not said to be missing.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

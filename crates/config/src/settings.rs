@@ -59,12 +59,13 @@ pub(crate) fn ipvs(table: Table<'_>, instances: Instances<'_>) -> Option<Ipvs> {
 
 /// Reads `[checks]`.
 pub(crate) fn checks(table: Table<'_>) -> Option<Limits> {
-    let spread = leaf::duration(Duration::ZERO..=Duration::from_secs(3600));
+    let spread = leaf::duration(Duration::from_millis(100)..=Duration::from_secs(3600));
     table.read("`[checks]`", |t| {
         let default = Limits::default();
-        let probes = |v: Value<'_>| v.integer(1..=65_536, "");
-        let total = t.or("max_running", default.total, probes);
-        let per_host = t.or("max_running_per_host", default.per_host, probes);
+        // One for those that do not answer, and one for the others.
+        let total = t.or("max_running", default.total, |v| v.integer(2..=65_536, ""));
+        let per_host =
+            t.or("max_running_per_host", default.per_host, |v| v.integer(1..=65_536, ""));
         let first_runs = t.or("first_runs", default.first_runs, spread);
         Some(Limits {
             total: total?.value,

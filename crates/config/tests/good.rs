@@ -79,7 +79,7 @@ fn settings_of_the_daemon() {
         sync_daemon: None,
     };
     assert_eq!(config.ipvs, ipvs);
-    let checks = Limits { total: 300, per_host: 7, first_runs: Duration::ZERO };
+    let checks = Limits { total: 300, per_host: 7, first_runs: Duration::from_millis(200) };
     assert_eq!(config.checks, checks);
     assert_eq!(config.files, [PathBuf::from("tests/good/everything.toml")]);
 }

@@ -37,7 +37,8 @@ fn each_thing_is_told_once_with_its_owner() {
         [vrrp_instance.VI]
         interface = "lvsd-none2"
         virtual_router_id = 51
-        virtual_addresses = ["192.0.2.10/24"]
+        virtual_addresses = ["192.0.2.10/24", {{ address = "192.0.2.11/24", interface = "lvsd-none3" }}]
+        track = {{ interfaces = ["lvsd-none4"] }}
         notify = {{ master = ["/nonexistent/master"] }}
         "#,
         plain = plain.display()
@@ -56,6 +57,8 @@ fn each_thing_is_told_once_with_its_owner() {
             &format!("virtual server web: quorum_up: /nonexistent/up: {none}"),
             "virtual server web: quorum_down: no user `lvsd-nobody-has-this-name`",
             "vrrp_instance VI: no interface `lvsd-none2`",
+            "vrrp_instance VI: no interface `lvsd-none3`",
+            "vrrp_instance VI: no interface `lvsd-none4`",
             &format!("track_script t: /nonexistent/t: {none}"),
             &format!("vrrp_instance VI: notify: /nonexistent/master: {none}"),
             "sync_daemon: no interface `lvsd-none0`",

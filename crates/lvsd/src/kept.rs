@@ -18,8 +18,8 @@ use vrrp::shell::Heard;
 use crate::clock::{from_wall, to_wall};
 use crate::trial::{Definitions, InForce, Origin, Trial};
 use crate::worker;
-use guard::in_force;
-use guard::link::FromWorker;
+use lvsd_guard::in_force;
+use lvsd_guard::link::FromWorker;
 
 /// After the guard was too busy, until it is told again.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use guard::{Setup, logging};
+use lvsd_guard::{Setup, logging};
 
 /// See `.cargo/config.toml` for its settings.
 #[global_allocator]
@@ -105,7 +105,7 @@ fn guard(arguments: &GuardArguments) -> anyhow::Result<ExitCode> {
     let Err(error) = setup.become_guard();
     logging::init(&arguments.run.log)?;
     tracing::debug!("lvsd is its own guard: {error:#}");
-    guard::run(&setup)
+    lvsd_guard::run(&setup)
 }
 
 fn main() -> ExitCode {

@@ -25,7 +25,7 @@ use crate::definitions::{Request, Shown};
 use crate::director::{Director, Message, Sight};
 use crate::explain::{explain, virtual_address};
 use crate::{upgrade, worker};
-use guard::link::{Begin, FromWorker};
+use lvsd_guard::link::{Begin, FromWorker};
 
 /// Answers the operator's questions.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use crate::socket::ControlSocket;
 use crate::trial::InForce;
 use crate::wishes::{Wishes, WishesFile};
 use crate::{health, kept, maintenance, server, worker};
-use guard::link::{Begin, FromWorker, Link};
+use lvsd_guard::link::{Begin, FromWorker, Link};
 
 /// Runs until SIGTERM or SIGINT, or until the guard wants another worker to go on.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<()> {

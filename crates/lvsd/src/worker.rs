@@ -12,8 +12,8 @@ use vrrp::shell::{Heard, News, Watch};
 use vrrp::standing::Standing;
 
 use crate::run::Ending;
-use guard::in_force::Keepsake;
-use guard::link::{Begin, FromWorker, Link, ToWorker};
+use lvsd_guard::in_force::Keepsake;
+use lvsd_guard::link::{Begin, FromWorker, Link, ToWorker};
 
 /// Makes this process a worker: half a worker is worse than none, so a panic in any of its threads
 /// ends it, and another one goes on.

@@ -12,6 +12,10 @@ use vrrp::standing::Standing;
 
 use super::in_force::Piece;
 
+/// Counts up whenever a message here, or a `Standing`, changes in a way that the other side of before
+/// does not understand.
+pub const FORMAT: u32 = 1;
+
 /// Longer than what an instance with 255 addresses and a dozen unicast peers has to say.
 const LONGEST: usize = 1 << 20;
 /// What waits in the socket while the other side is busy: some hundred instances at once.

@@ -13,8 +13,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// # Errors
 /// When it is neither.
 pub fn init(filter: &str) -> anyhow::Result<()> {
-    let filter: Targets =
-        filter.parse().with_context(|| format!("`--log {filter}` is no log level or filter"))?;
+    // Nothing between two commas is no filter.
+    let parts: Vec<&str> = filter.split(',').filter(|part| !part.trim().is_empty()).collect();
+    let filter: Targets = parts
+        .join(",")
+        .parse()
+        .with_context(|| format!("`--log {filter}` is no log level or filter"))?;
     // Netlink dumps at TRACE drown everything else.
     let lines = tracing_subscriber::registry().with(filter.with_target("neli", LevelFilter::INFO));
     let layer = fmt::layer()

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use guard::{Setup, logging};
+use lvsd_guard::{Setup, logging};
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == "--version") {
-        print!("{}", guard::version());
+        print!("{}", lvsd_guard::version());
         return ExitCode::SUCCESS;
     }
     let Some(setup) = Setup::of_command_line() else {
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     };
     // Whoever looks for lvsd by its name finds it. A process without one works as well.
     let _ = nix::sys::prctl::set_name(c"lvsd");
-    let result = logging::init(setup.log()).and_then(|()| guard::run(&setup));
+    let result = logging::init(setup.log()).and_then(|()| lvsd_guard::run(&setup));
     result.unwrap_or_else(|error| {
         eprintln!("lvsd: {error:#}");
         ExitCode::FAILURE

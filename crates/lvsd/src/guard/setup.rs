@@ -3,14 +3,18 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
+use crate::link;
 use crate::process::{inherited, own_path};
 
 /// The program that is the guard alone, beside `lvsd`.
@@ -47,9 +51,9 @@ impl Setup {
     /// Why it cannot.
     pub fn become_guard(&self) -> anyhow::Result<Infallible> {
         let guard = std::env::current_exe()?.with_file_name(PROGRAM);
-        let says = Command::new(&guard).arg("--version").output()?.stdout;
+        let (says, version) = (asked_version(&guard)?, version());
         // Files of two versions lie there in the middle of an installation.
-        ensure!(says == version().as_bytes(), "{} is not {}", guard.display(), version().trim());
+        ensure!(says == version, "{} is not {}", guard.display(), version.trim());
         let name = std::env::args_os().next().unwrap_or_else(|| "lvsd".into());
         let mut command = Command::new(&guard);
         command.arg0(name).arg("run").args(&self.words);
@@ -80,9 +84,30 @@ impl Setup {
     }
 }
 
-/// What `lvsd-guard --version` says.
-pub fn version() -> &'static str {
-    concat!("lvsd-guard ", env!("CARGO_PKG_VERSION"), "\n")
+/// What `lvsd-guard --version` says: a worker understands the guard that says the same.
+pub fn version() -> String {
+    format!("lvsd-guard {} (link {})\n", env!("CARGO_PKG_VERSION"), link::FORMAT)
+}
+
+/// What a program says to `--version`. It is not waited for long: after an upgrade nobody holds the
+/// roles until there is a guard.
+fn asked_version(program: &Path) -> anyhow::Result<String> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn()?;
+    let begun = Instant::now();
+    while child.try_wait()?.is_none() {
+        if begun.elapsed() > PATIENCE {
+            child.kill()?;
+            child.wait()?;
+            bail!("{} does not answer within {PATIENCE:?}", program.display());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut says = vec![0; 256];
+    let length = child.stdout.take().map_or(Ok(0), |mut stdout| stdout.read(&mut says))?;
+    Ok(String::from_utf8_lossy(&says[..length]).into_owned())
 }
 
 /// The words of a command line.
@@ -114,6 +139,9 @@ impl Received {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn words(text: &str) -> Vec<OsString> {
@@ -130,6 +158,21 @@ mod tests {
             resume: Some(7),
         };
         assert_eq!(Received::read(&words(text)), Some(expected));
+    }
+
+    #[test]
+    fn a_program_that_does_not_answer_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let ask = |text: &str| {
+            let script = directory.path().join("script");
+            fs::write(&script, text).unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+            asked_version(&script)
+        };
+        assert_eq!(ask("#!/bin/sh\necho $1\n").unwrap(), "--version\n");
+        let error = ask("#!/bin/sh\nexec sleep 600\n").unwrap_err().to_string();
+        assert!(error.ends_with("does not answer within 1s"), "{error}");
+        assert!(asked_version(&directory.path().join("none")).is_err());
     }
 
     #[test]
