@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -51,6 +52,9 @@ impl Setup {
     /// Why it cannot.
     pub fn become_guard(&self) -> anyhow::Result<Infallible> {
         let guard = std::env::current_exe()?.with_file_name(PROGRAM);
+        // In a folder like /tmp somebody else could have put it there.
+        let (owner, own) = (fs::metadata(&guard)?.uid(), self.worker.metadata()?.uid());
+        ensure!(owner == own, "{} is of user {owner}, lvsd of {own}", guard.display());
         let (says, version) = (asked_version(&guard)?, version());
         // Files of two versions lie there in the middle of an installation.
         ensure!(says == version, "{} is not {}", guard.display(), version.trim());
@@ -139,7 +143,6 @@ impl Received {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
